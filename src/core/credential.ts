@@ -1,0 +1,55 @@
+/**
+ * @module
+ * Claims of what we issue. The action credential: `typ: unbearer-action+jwt` (design §5; RFC 8693, 9396, 7800 and the
+ * names of Transaction Tokens). The session credential only lets its holder ask for decisions.
+ */
+import type { Mode } from './request.ts'
+
+export const ACTION_TYP = 'unbearer-action+jwt'
+export const SESSION_TYP = 'unbearer-session+jwt'
+export const ACTION_DETAIL = 'urn:unbearer:action'
+
+export interface ActionDetail {
+  readonly type: typeof ACTION_DETAIL
+  readonly actions: readonly [string]
+  readonly locations: readonly [string]
+  readonly identifier: string
+  /** `sha-256:` + base64url(SHA-256(salt ‖ JCS(action))). */
+  readonly digest: string
+  /** 16 random bytes, base64url. */
+  readonly salt: string
+}
+
+/** Times are seconds since the epoch, as in RFC 7519. */
+export interface ActionClaims {
+  readonly iss: string
+  readonly aud: string
+  readonly iat: number
+  readonly exp: number
+  readonly jti: string
+  readonly txn: string
+  readonly sub: string
+  readonly act: { readonly sub: string }
+  readonly cnf: { readonly jkt: string }
+  readonly grant?: string
+  /** The global revocation sequence at decision. */
+  readonly rev: number
+  readonly mode: Mode
+  readonly authorization_details: readonly [ActionDetail]
+  readonly tctx: { readonly evaluation_id: string; readonly approval_id?: string; readonly purpose?: string }
+  readonly rctx: { readonly proof: string }
+}
+
+export interface SessionClaims {
+  readonly iss: string
+  readonly aud: string
+  readonly iat: number
+  readonly exp: number
+  readonly jti: string
+  readonly sub: string
+  readonly txn?: string
+  readonly cnf: { readonly jkt: string }
+}
+
+/** At most ten minutes (invariant 3). */
+export const SESSION_TTL_SECONDS = 600
