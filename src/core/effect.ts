@@ -76,5 +76,13 @@ export const WORST: Effect = { level: 'delete', beside: [...BESIDE] }
 
 /** The report for an action about which nothing could be proven. */
 export function toWorstReport(why: string): EffectReport {
-  return { effect: WORST, reversible: false, bounded: false, destinations: ['*'], objects: ['*'], why: [why], source: 'undetermined' }
+  return {
+    effect: WORST,
+    reversible: false,
+    bounded: false,
+    destinations: ['*'],
+    objects: ['*'],
+    why: [why],
+    source: 'undetermined',
+  }
 }

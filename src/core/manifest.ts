@@ -55,7 +55,8 @@ export function joinLabel(a: Label, b: Label): Label {
   return {
     trust: TRUSTS[Math.max(TRUSTS.indexOf(a.trust), TRUSTS.indexOf(b.trust))] ?? 'attacker-writable',
     confidentiality:
-      CONFIDENTIALITIES[Math.max(CONFIDENTIALITIES.indexOf(a.confidentiality), CONFIDENTIALITIES.indexOf(b.confidentiality))] ??
-      'secret',
+      CONFIDENTIALITIES[
+        Math.max(CONFIDENTIALITIES.indexOf(a.confidentiality), CONFIDENTIALITIES.indexOf(b.confidentiality))
+      ] ?? 'secret',
   }
 }

@@ -14,7 +14,9 @@ export interface ActionCredential {
   readonly compact?: string
 }
 
-export type Redemption = { readonly ok: true; readonly claims: ActionClaims } | { readonly ok: false; readonly reason: Reason }
+export type Redemption =
+  | { readonly ok: true; readonly claims: ActionClaims }
+  | { readonly ok: false; readonly reason: Reason }
 
 export interface RedeemRequest {
   readonly credential: ActionCredential
