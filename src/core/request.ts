@@ -2,7 +2,7 @@
  * @module
  * The AccessRequest: what a PEP asks, AuthZEN-shaped (Authorization API 1.0 §5) plus `actor` (RFC 8693 `act`).
  */
-import type { Json, JsonObject } from './json.ts'
+import { isJsonObject, type JsonObject } from './json.ts'
 
 export type Plane = 'mcp' | 'http' | 'postgres' | 'adapter'
 export type Mode = 'observe' | 'enforce'
@@ -75,8 +75,8 @@ export interface RequestContext {
 
 /** The arguments of an action, whatever its plane calls them. */
 export function toArguments(body: ActionBody): JsonObject {
-  const found: Json | undefined = body['arguments']
-  if (typeof found === 'object' && found !== null && !Array.isArray(found)) return found as JsonObject
+  const found = body['arguments']
+  if (isJsonObject(found)) return found
   const { method: _method, name: _name, ...rest } = body
   return rest
 }

@@ -1,0 +1,43 @@
+/**
+ * @module
+ * The keys under which state is stored: one place, so that what `gather` reads is what everybody else writes.
+ * Ids go through `encodeURIComponent`, so that no id can reach into another record.
+ */
+import type { KeyRole } from './evidence.ts'
+
+const part: (id: string) => string = encodeURIComponent
+const padded = (n: number): string => String(n).padStart(16, '0')
+
+/** `EnrolledKey` */
+export const keyRecord = (jkt: string): string => `key/${part(jkt)}`
+/** The `jkt` enrolled under a name. */
+export const keyNameRecord = (role: KeyRole, name: string): string => `key-name/${role}/${part(name)}`
+/** `Grant` */
+export const grantRecord = (id: string): string => `grant/${part(id)}`
+/** The grant's id; listed by prefix to find the grants of an actor. */
+export const grantOfActorRecord = (actor: string, id: string): string => `grant-of/${part(actor)}/${part(id)}`
+/** A number: what was used of a budget. */
+export const budgetRecord = (grant: string, budget: string, txn?: string): string =>
+  `budget/${part(grant)}/${part(budget)}${txn === undefined ? '' : `/${part(txn)}`}`
+/** `Task` */
+export const taskRecord = (txn: string): string => `task/${part(txn)}`
+/** `ApprovalRecord` */
+export const approvalRecord = (id: string): string => `approval/${part(id)}`
+/** The id of the newest approval for a bind. */
+export const approvalOfBindRecord = (bind: string): string => `approval-of/${part(bind)}`
+/** A list of the ids of the approvals of a task that are not answered yet. */
+export const openApprovalsRecord = (txn: string): string => `approvals-open/${part(txn)}`
+/** The id of the decision entry of an action that was begun; deleted by its outcome. */
+export const begunRecord = (bind: string): string => `begun/${part(bind)}`
+/** `{length, taint}` of the history of a task. */
+export const historyRecord = (txn: string): string => `history/${part(txn)}`
+/** `Observation` number `n` of a task. */
+export const observationRecord = (txn: string, n: number): string => `observation/${part(txn)}/${padded(n)}`
+export const observationPrefix = (txn: string): string => `observation/${part(txn)}/`
+/** `Profile` of an actor. */
+export const profileRecord = (actor: string): string => `profile/${part(actor)}`
+/** `Revocation` */
+export const revocationRecord = (rev: number): string => `revocation/${padded(rev)}`
+export const REVOCATION_PREFIX = 'revocation/'
+/** The mode in which an upstream was last served. */
+export const modeRecord = (upstream: string): string => `mode/${part(upstream)}`
