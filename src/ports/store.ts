@@ -10,7 +10,10 @@
  *   cannot be made durable, every unit in it is undone and its `durable` rejects with `UnavailableError`.
  *   Nobody may act on a unit outwardly before `durable`.
  * - **Versions** are taken from one global sequence of the store and never come back, also not after a delete.
- * - **Burns** are unique per `(domain, id)` until `expires` (milliseconds) has passed; then they may be forgotten.
+ * - **Burns** are unique per `(domain, id)` until `expires` (milliseconds) has passed; then they are forgotten. A burn that
+ *   has expired when it arrives is answered `burned`: otherwise the later of two racing redemptions could outlive the row
+ *   of the first. The time is `StoreOptions.clock`, and never runs backwards while the store is open.
+ * - **Entries and evidence** are written once: an id that exists already is an `InputError` and the unit leaves nothing.
  * - **One writer.** A second process that opens the same store for writing gets `UnavailableError` while the first lives.
  *   It may open it for reading.
  * - **The log** is RFC 6962-hashed. Index is the order of application. The checkpoint of a group covers every entry of it.
@@ -20,6 +23,7 @@
  */
 import type { ReadSet } from '../core/evidence.ts'
 import type { Json } from '../core/json.ts'
+import type { Clock } from './clock.ts'
 
 export interface StoredRecord {
   readonly key: string
@@ -72,8 +76,13 @@ export type Seal = (size: number, root: Uint8Array) => string
 
 export interface StoreOptions {
   readonly seal: Seal
-  /** Called after each group is durable, in order. Keeps the head outside the store. */
+  /**
+   * Called after each group is durable, in order, before its `durable` settles. Keeps the head outside the store. If it
+   * throws, the group stands, and further commits are refused (`UnavailableError`) until calling it again succeeds.
+   */
   readonly onSealed?: (checkpoint: string) => void
+  /** For the expiry of burns; the system's clock by default. Give the same clock as to whoever sets `expires`. */
+  readonly clock?: Clock
 }
 
 export interface LogReader {
