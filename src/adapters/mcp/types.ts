@@ -1,0 +1,55 @@
+/**
+ * @module
+ * The shapes of the MCP gateway plane.
+ */
+import type { Caller, Pep, Reason } from '../../index.ts'
+
+/** One tool server behind the gateway: a command (stdio) or a URL (streamable HTTP), exactly one of the two. */
+export interface UpstreamConfig {
+  readonly name: string
+  readonly kind: 'mcp'
+  /** Started without a shell, one process for each MCP session. */
+  readonly command?: readonly string[]
+  readonly cwd?: string
+  /** Secrets already resolved. Beside these the process gets PATH and HOME only. */
+  readonly env?: Readonly<Record<string, string>>
+  readonly url?: string
+  /** Secrets already resolved; an attacker who can write these speaks to the upstream as us. */
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** What an operator may want to know and an agent is not told. Holds no output, no argument and no secret. */
+export interface Problem {
+  readonly upstream: string
+  readonly reason: Reason
+  readonly message: string
+}
+
+export interface GatewayOptions {
+  readonly pep: Pep
+  readonly upstreams: readonly UpstreamConfig[]
+  readonly clock: { now(): number }
+  readonly limits: { readonly messageBytes: number }
+  readonly onProblem?: (problem: Problem) => void
+}
+
+export interface GatewayInput {
+  /** The name of the route, which is the name of the upstream. */
+  readonly upstream: string
+  /** Method, headers and signal are read; the body is not, because the listener has read it to verify the proof. */
+  readonly request: Request
+  readonly body: Uint8Array
+  readonly caller: Caller
+}
+
+export interface McpGateway {
+  /** Answers one HTTP request. Never throws. */
+  handle(input: GatewayInput): Promise<Response>
+  /** The last kilobytes that the processes of an upstream wrote to stderr; for an operator's eyes only. */
+  stderr(upstream: string): string
+  /** Ends every session and every child process. */
+  close(): Promise<void>
+}
+
+/** The key of the intent argument (contracts, "The intent argument"). */
+export const INTENT_KEY = 'unbearer_intent'
