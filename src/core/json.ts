@@ -13,3 +13,16 @@ export interface JsonObject {
 export function isJsonObject(value: Json | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
+
+/**
+ * Views one of our own plain-data types as JSON. TypeScript gives interfaces no index signature, so that the compiler
+ * cannot see it by itself. Only for types declared in `core` whose members are JSON; looks at nothing at run time.
+ */
+export function asJson(value: object): JsonObject {
+  if (isOurs(value)) return value
+  throw new TypeError('not plain data')
+}
+
+function isOurs(value: object): value is JsonObject {
+  return !Array.isArray(value)
+}

@@ -4,6 +4,7 @@
  * Ids go through `encodeURIComponent`, so that no id can reach into another record.
  */
 import type { KeyRole } from './evidence.ts'
+import type { Json } from './json.ts'
 
 const part: (id: string) => string = encodeURIComponent
 const padded = (n: number): string => String(n).padStart(16, '0')
@@ -27,8 +28,9 @@ export const approvalRecord = (id: string): string => `approval/${part(id)}`
 export const approvalOfBindRecord = (bind: string): string => `approval-of/${part(bind)}`
 /** A list of the ids of the approvals of a task that are not answered yet. */
 export const openApprovalsRecord = (txn: string): string => `approvals-open/${part(txn)}`
-/** The id of the decision entry of an action that was begun; deleted by its outcome. */
-export const begunRecord = (bind: string): string => `begun/${part(bind)}`
+/** An action that was begun, by the id of its decision entry; deleted by its outcome. */
+export const begunRecord = (bind: string, entry: string): string => `begun/${part(bind)}/${part(entry)}`
+export const begunPrefix = (bind: string): string => `begun/${part(bind)}/`
 /** `{length, taint}` of the history of a task. */
 export const historyRecord = (txn: string): string => `history/${part(txn)}`
 /** `Observation` number `n` of a task. */
@@ -41,3 +43,16 @@ export const revocationRecord = (rev: number): string => `revocation/${padded(re
 export const REVOCATION_PREFIX = 'revocation/'
 /** The mode in which an upstream was last served. */
 export const modeRecord = (upstream: string): string => `mode/${part(upstream)}`
+
+/**
+ * The value of a record as the type that we wrote under its key. The store is trusted to give back what was written;
+ * what an agent sends never gets here without having been parsed. Undefined for an absent record.
+ */
+export function fromRecord<T>(record: { readonly value: Json } | undefined): T | undefined {
+  const value: unknown = record?.value
+  return isWritten<T>(value) ? value : undefined
+}
+
+function isWritten<T>(value: unknown): value is T {
+  return value !== undefined && value !== null
+}

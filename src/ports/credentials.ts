@@ -14,8 +14,9 @@ export interface ActionCredential {
   readonly compact?: string
 }
 
+/** `claims` is absent where nothing was minted (proof grade `none`, mode `observe`). */
 export type Redemption =
-  | { readonly ok: true; readonly claims: ActionClaims }
+  | { readonly ok: true; readonly claims?: ActionClaims }
   | { readonly ok: false; readonly reason: Reason }
 
 export interface RedeemRequest {

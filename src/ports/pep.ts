@@ -18,12 +18,13 @@ export interface Caller {
 }
 
 export interface PerformContext {
-  readonly credential: ActionCredential
+  /** Absent with proof grade `none`, which never mints one; `redeem` still has to be asked. */
+  readonly credential?: ActionCredential
   /** The action as decided. This, and nothing else, is what may be done. */
   readonly body: ActionBody
   /** Aborted when what permits this action is revoked while it is under way. */
   readonly signal: AbortSignal
-  /** Redeems `credential` for `body` as received by whoever performs. Must be `ok` before anything is done. */
+  /** Redeems the credential for `body` as received by whoever performs. Must be `ok` before anything is done. */
   redeem(body: ActionBody): Promise<Redemption>
   /** Labels something that the action emits before its result (progress, log). Relay it only after this settles. */
   observe(value: Json): Promise<void>

@@ -1,0 +1,174 @@
+/**
+ * @module
+ * Who is calling: every agent request is proved by RFC 9421 + Content-Digest under an enrolled key, once (design §4).
+ * A proof that does not verify never becomes an AccessRequest; it is refused and counted here.
+ */
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+
+import type { EnrolledKey, KeyRole, Task } from '../core/evidence.ts'
+import type { SessionClaims } from '../core/credential.ts'
+import type { Reason } from '../core/reasons.ts'
+import { fromRecord, taskRecord } from '../core/records.ts'
+import { verifyRequest } from '../crypto/http-signature.ts'
+import { verifySession } from '../crypto/session-credential.ts'
+import type { KeyPair } from '../crypto/keys.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Caller } from '../ports/pep.ts'
+import type { Store } from '../ports/store.ts'
+import type { Keyring } from './keyring.ts'
+
+/** A request as received: nothing decoded, nothing normalised. */
+export interface ReceivedRequest {
+  readonly method: string
+  /** The request target in origin form, exactly as it stood on the request line. */
+  readonly target: string
+  /** The value of a header; repeated headers come joined with `, `, which the verifier refuses where only one may stand. */
+  readonly header: (name: string) => string | undefined
+  readonly body: Uint8Array
+}
+
+export type Authenticated<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly reason: Reason; readonly nonce?: string }
+
+export interface Authenticator {
+  /** A request without session credential (`/session`, `/control`): needs a nonce of this server, and one of `roles`. */
+  authenticateKey(request: ReceivedRequest, roles: readonly KeyRole[]): Promise<Authenticated<EnrolledKey>>
+  /** An agent's request under its session credential. */
+  authenticateAgent(request: ReceivedRequest): Promise<Authenticated<Caller>>
+}
+
+export interface AuthenticatorOptions {
+  readonly store: Store
+  readonly keyring: Keyring
+  readonly issuer: string
+  readonly issuerKey: KeyPair
+  readonly clock: Clock
+}
+
+/** A server nonce lives at least this long and at most twice as long, in milliseconds. */
+const NONCE_WINDOW_MS = 60_000
+/** Proofs live at most 60 s and a little skew; burns outlive them. */
+const BURN_MS = 10 * 60_000
+
+interface Proved {
+  readonly key: EnrolledKey
+  readonly nonce: string
+  readonly bodyBound: boolean
+}
+
+export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
+  const nonces = createNonces(options.clock)
+  return {
+    async authenticateKey(request, roles) {
+      const proved = await prove(options, request)
+      if (!proved.ok) return proved
+      if (!roles.includes(proved.value.key.role)) return refuse('identity.key-role')
+      if (!nonces.isFresh(proved.value.nonce)) return { ok: false, reason: 'identity.use-nonce', nonce: nonces.mint() }
+      if (!(await burn(options, proved.value))) return refuse('identity.replayed')
+      return { ok: true, value: proved.value.key }
+    },
+    async authenticateAgent(request) {
+      const credential = readSession(options, request)
+      if (!credential.ok) return credential
+      const proved = await prove(options, request)
+      if (!proved.ok) return proved
+      const { key, bodyBound } = proved.value
+      if (key.role !== 'agent') return refuse('identity.key-role')
+      if (credential.value.cnf.jkt !== key.jkt) return refuse('identity.bad-proof')
+      if (!(await burn(options, proved.value))) return refuse('identity.replayed')
+      return await toCaller(options, key, bodyBound, credential.value.txn)
+    },
+  }
+}
+
+function refuse(reason: Reason): { ok: false; reason: Reason } {
+  return { ok: false, reason }
+}
+
+/** `Authorization: Unbearer <session credential>`; anything else is not a proof of anything here. */
+function readSession(options: AuthenticatorOptions, request: ReceivedRequest): Authenticated<SessionClaims> {
+  const header = request.header('authorization')
+  const compact = header === undefined ? undefined : /^Unbearer ([\w-]+\.[\w-]+\.[\w-]+)$/.exec(header)?.[1]
+  if (compact === undefined) return refuse('identity.missing')
+  const opened = verifySession({ compact, issuer: options.issuer, key: options.issuerKey, now: options.clock.now() })
+  return opened.ok ? { ok: true, value: opened.claims } : refuse(opened.reason)
+}
+
+/** Verifies the signature under an enrolled key; keys not met before are looked up once. */
+async function prove(options: AuthenticatorOptions, request: ReceivedRequest): Promise<Authenticated<Proved>> {
+  let asked: string | undefined
+  const attempt = () =>
+    verifyRequest({
+      method: request.method,
+      target: request.target,
+      headers: request.header,
+      body: request.body,
+      now: options.clock.now(),
+      resolveKey(jkt) {
+        asked = jkt
+        return options.keyring.find(jkt)
+      },
+    })
+  let verified = attempt()
+  if (!verified.ok && verified.reason === 'identity.unknown-key' && asked !== undefined) {
+    await options.keyring.load(asked)
+    verified = attempt()
+  }
+  if (!verified.ok) return refuse(verified.reason)
+  const key = await options.keyring.load(verified.jkt)
+  if (key === undefined) return refuse('identity.unknown-key')
+  return { ok: true, value: { key, nonce: verified.nonce, bodyBound: verified.bodyBound } }
+}
+
+/** Burns the nonce of a proof: true the first time only. Applied before anything is decided under it. */
+async function burn({ store, clock }: AuthenticatorOptions, { key, nonce }: Proved): Promise<boolean> {
+  const result = await store.commit({ burns: [{ domain: 'proof', id: `${key.jkt}.${nonce}`, expires: clock.now() + BURN_MS }] })
+  if (result.status !== 'applied') return false
+  // Whoever decides waits for the disk; a failure here undoes the decision of the same group as well.
+  result.durable.catch(() => undefined)
+  return true
+}
+
+async function toCaller(
+  options: AuthenticatorOptions,
+  key: EnrolledKey,
+  bodyBound: boolean,
+  txn: string | undefined,
+): Promise<Authenticated<Caller>> {
+  const [record] = txn === undefined ? [undefined] : await options.store.get([taskRecord(txn)])
+  const task = fromRecord<Task>(record)
+  if (txn !== undefined && task === undefined) return refuse('identity.unknown-task')
+  if (task !== undefined && task.actor !== key.jkt) return refuse('identity.task-mismatch')
+  return {
+    ok: true,
+    value: {
+      proof: { grade: 'signature', jkt: key.jkt, bodyBound },
+      actor: { type: 'agent', id: key.name, jkt: key.jkt },
+      ...(task === undefined ? {} : { task }),
+    },
+  }
+}
+
+interface Nonces {
+  mint(): string
+  /** True for `<nonce of this server>.<anything>` while it is young. Single use is the burn's business. */
+  isFresh(nonce: string): boolean
+}
+
+/** Stateless nonces: a window number under a key that lives as long as this process, so that a restart voids them all. */
+function createNonces(clock: Clock): Nonces {
+  const secret = randomBytes(32)
+  const toNonce = (window: number): string => createHmac('sha256', secret).update(String(window)).digest('base64url').slice(0, 22)
+  const window = (): number => Math.floor(clock.now() / NONCE_WINDOW_MS)
+  return {
+    mint: () => toNonce(window()),
+    isFresh(nonce) {
+      const given = Buffer.from(nonce.slice(0, nonce.indexOf('.')))
+      return [window(), window() - 1].some((candidate) => {
+        const expected = Buffer.from(toNonce(candidate))
+        return given.length === expected.length && timingSafeEqual(given, expected)
+      })
+    },
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * @module
+ * Turns a decision into ONE unit of the store: the entry, the approval consumed or opened, budgets debited, the action
+ * marked as begun, the profile taught (design §3). The store compares the versions of all that was read.
+ */
+import { learnProfile } from '../core/baseline.ts'
+import type { Decision, PolicyVerdict } from '../core/decision.ts'
+import { isConsequential } from '../core/effect.ts'
+import type { DecisionEntry } from '../core/entry.ts'
+import type { Approval } from '../core/evidence.ts'
+import type { Finding } from '../core/finding.ts'
+import { asJson, type Json } from '../core/json.ts'
+import type { Reason } from '../core/reasons.ts'
+import {
+  approvalOfBindRecord,
+  approvalRecord,
+  begunRecord,
+  fromRecord,
+  openApprovalsRecord,
+  profileRecord,
+} from '../core/records.ts'
+import type { AccessRequest } from '../core/request.ts'
+import { debitsOf } from '../core/verify/scope.ts'
+import type { CommitUnit, Store, Write } from '../ports/store.ts'
+import type { Gathered } from './gather.ts'
+import { newId, toDecisionUnit } from './log-entries.ts'
+
+/** How long a person has to answer, in milliseconds. */
+export const APPROVAL_TTL_MS: number = 60 * 60 * 1000
+
+export interface Decided {
+  readonly request: AccessRequest
+  readonly gathered: Gathered
+  readonly findings: readonly Finding[]
+  readonly verdicts: readonly PolicyVerdict[]
+  readonly decision: Decision
+  readonly policy: string
+  /** Of the credential that a permit will issue; absent when none is minted. */
+  readonly jti?: string
+}
+
+/** The unit, and the ticket that a challenge gives the agent. */
+export interface ToCommit {
+  readonly unit: CommitUnit
+  readonly ticket?: string
+}
+
+/** The unit for a decision. Reads no state but the list of open approvals, and only for a challenge. */
+export async function toCommitUnit(store: Store, decided: Decided, approvalsPerTask: number): Promise<ToCommit | 'approval-limit'> {
+  const { request, gathered, decision } = decided
+  const { evidence } = gathered
+  const log = toDecisionUnit(toEntry(decided), toValues(decided), `${request.subject.type}/${request.subject.id}`)
+  const base = { reads: evidence.reads, entries: log.entries, evidence: log.evidence }
+  if (decision.kind === 'permit') return { unit: { ...base, writes: permitWrites(decided) } }
+  if (decision.kind !== 'challenge') return { unit: base }
+  const opened = await openApproval(store, decided, approvalsPerTask)
+  if (opened === 'approval-limit') return opened
+  return { unit: { ...base, reads: { ...evidence.reads, ...opened.reads }, writes: opened.writes }, ticket: opened.ticket }
+}
+
+function toEntry({ request, gathered, decision, policy, jti }: Decided): Omit<DecisionEntry, 'v' | 'kind' | 'commitments'> {
+  const { evidence } = gathered
+  return {
+    id: request.id,
+    time: evidence.now,
+    plane: request.plane,
+    mode: evidence.mode,
+    advisory: evidence.deployment === 'same-user',
+    decision: decision.kind,
+    ...(decision.kind === 'permit' ? {} : { reason: decision.reason }),
+    ...(decision.kind === 'permit' && decision.suspended.length > 0 ? { suspended: decision.suspended } : {}),
+    proof: request.context.proof.grade,
+    policy,
+    rev: evidence.revocation.rev,
+    ...(jti === undefined ? {} : { jti }),
+  }
+}
+
+function toValues({ request, gathered, findings, verdicts }: Decided): Record<'request' | 'evidence' | 'findings' | 'verdicts', Json> {
+  return {
+    request: asJson(request),
+    evidence: asJson(gathered.evidence),
+    findings: findings.map(asJson),
+    verdicts: verdicts.map(asJson),
+  }
+}
+
+function permitWrites({ request, gathered }: Decided): readonly Write[] {
+  const { evidence, profile, event } = gathered
+  const { approval, effect, grant, bind } = evidence
+  const writes: Write[] = []
+  for (const { key, amount } of debitsOf(request, evidence)) writes.push({ key, value: (grant?.used[key] ?? 0) + amount })
+  if (approval?.status === 'approved') {
+    const consumed: Approval = { ...approval, status: 'consumed' }
+    writes.push({ key: approvalRecord(approval.id), value: asJson(consumed) }, { key: approvalOfBindRecord(bind) })
+  }
+  if (isConsequential(effect.effect)) writes.push({ key: begunRecord(bind, request.id), value: request.id })
+  if (request.actor.jkt !== undefined) {
+    writes.push({ key: profileRecord(request.actor.jkt), value: asJson(learnProfile(profile, event)) })
+  }
+  return writes
+}
+
+interface Opened {
+  readonly ticket: string
+  readonly reads: Record<string, number>
+  readonly writes: readonly Write[]
+}
+
+/** One open approval per `bind`; at most `limit` per task (design §8). */
+async function openApproval(store: Store, decided: Decided, limit: number): Promise<Opened | 'approval-limit'> {
+  const { request, gathered } = decided
+  const { approval, now, bind } = gathered.evidence
+  if (approval?.status === 'pending' && approval.expires > now) return { ticket: approval.id, reads: {}, writes: [] }
+  const txn = request.context.txn ?? ''
+  const openKey = openApprovalsRecord(txn)
+  const [record] = await store.get([openKey])
+  const open = await stillOpen(store, fromRecord<readonly string[]>(record) ?? [], now)
+  if (open.length >= limit) return 'approval-limit'
+  const fresh: Approval = { id: newId(), bind, txn, status: 'pending', createdAt: now, expires: now + APPROVAL_TTL_MS }
+  return {
+    ticket: fresh.id,
+    reads: { [openKey]: record?.version ?? 0 },
+    writes: [
+      { key: approvalRecord(fresh.id), value: { ...asJson(fresh), presented: toPresented(decided) } },
+      { key: approvalOfBindRecord(bind), value: fresh.id },
+      { key: openKey, value: [...open, fresh.id] },
+    ],
+  }
+}
+
+async function stillOpen(store: Store, ids: readonly string[], now: number): Promise<readonly string[]> {
+  const records = await store.get(ids.map(approvalRecord))
+  return ids.filter((_, index) => {
+    const found = fromRecord<Approval>(records[index])
+    return found?.status === 'pending' && found.expires > now
+  })
+}
+
+/** What a person sees before answering: parameters, computed effects, provenance, and what speaks against it. */
+function toPresented({ request, gathered, findings, decision }: Decided): Json {
+  const { evidence } = gathered
+  const reasons: readonly Reason[] = decision.kind === 'permit' || decision.kind === 'modify' ? [] : decision.reasons
+  return {
+    principal: `${request.subject.type}/${request.subject.id}`,
+    actor: request.actor.id,
+    tool: `${request.context.upstream}/${request.context.tool}`,
+    action: request.action.body,
+    intent: request.context.intent?.text,
+    purpose: evidence.task?.purpose,
+    effect: asJson(evidence.effect),
+    provenance: evidence.provenance.arguments.map(asJson),
+    findings: findings.filter((finding) => finding.outcome !== 'pass').map(asJson),
+    reasons: [...reasons],
+  }
+}

@@ -1,0 +1,212 @@
+/**
+ * @module
+ * The order of one action, readable in a minute: gather, verify, evaluate, decide, commit, issue, perform, label, settle.
+ * Everything that can go wrong before `perform` is a refusal; nothing is released before its decision is on the disk.
+ */
+import { canonicalize } from '../core/canonical.ts'
+import { decide } from '../core/decide.ts'
+import type { Decision } from '../core/decision.ts'
+import { toKinds } from '../core/effect.ts'
+import { InputError } from '../core/errors.ts'
+import { isJsonObject } from '../core/json.ts'
+import { isModifyAllowed } from '../core/decide.ts'
+import { parseJson } from '../core/parse-json.ts'
+import type { Reason } from '../core/reasons.ts'
+import { toRefusal } from '../core/refusal.ts'
+import type { AccessRequest, ActionBody } from '../core/request.ts'
+import { verifyAll } from '../core/verify/index.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { CredentialAuthority } from '../ports/credentials.ts'
+import type { EffectComputer } from '../ports/effects.ts'
+import type { Engine } from '../ports/engine.ts'
+import type { Enforced, Perform, Refusal } from '../ports/pep.ts'
+import type { RevocationFeed } from '../ports/revocations.ts'
+import type { Store } from '../ports/store.ts'
+import { toCommitUnit, type Decided } from './commit.ts'
+import { evaluateAll, toPolicyVersion, withDeadline } from './evaluate.ts'
+import type { Gather, Gathered } from './gather.ts'
+import type { Histories } from './histories.ts'
+import type { InFlight } from './in-flight.ts'
+import type { Lanes } from './lanes.ts'
+import { newId } from './log-entries.ts'
+import { createPerformer } from './perform.ts'
+import type { Telemetry } from './telemetry.ts'
+
+export interface EnforcerOptions {
+  readonly store: Store
+  readonly clock: Clock
+  readonly feed: RevocationFeed
+  readonly engines: readonly Engine[]
+  readonly effects: EffectComputer
+  readonly gather: Gather
+  readonly histories: Histories
+  readonly lanes: Lanes
+  readonly inFlight: InFlight
+  readonly authority: CredentialAuthority
+  readonly telemetry: Telemetry
+  readonly issuer: string
+  readonly limits: { readonly deadlineMs: number; readonly approvalsPerTask: number }
+  readonly credentialTtlSeconds: number
+  /** Changes whenever something that is not in the store but was read may have changed (manifests, policies). */
+  readonly generation: () => number
+  /** Told of every fault, for the operator's log. Must not write out what the fault carries beyond its own message. */
+  readonly report: (where: string, fault: unknown) => void
+}
+
+export type Enforce = (request: AccessRequest, perform: Perform) => Promise<Enforced>
+
+/** A conflict is gathered again at most this often, then deferred (design §3). */
+const ATTEMPTS = 3
+
+/** What is settled once the decision is recorded. */
+type Settled = { readonly kind: 'permit'; readonly decided: Decided } | { readonly kind: 'refused'; readonly refusal: Refusal }
+
+export function createEnforcer(options: EnforcerOptions): Enforce {
+  const performer = createPerformer(options)
+  return async (request, perform) => {
+    const lane = request.actor.jkt ?? request.context.txn ?? ''
+    const settled = await options.lanes.run(lane, async () => await settle(options, request)).then(waitForDisk, (fault: unknown) => {
+      options.report('decide', fault)
+      return toFault(fault)
+    })
+    count(options.telemetry, request, settled)
+    if (settled.kind === 'refused') return { kind: 'refused', refusal: settled.refusal }
+    return await performer(settled.decided, perform)
+  }
+}
+
+interface Recorded {
+  readonly settled: Settled
+  readonly durable: Promise<void>
+}
+
+async function waitForDisk({ settled, durable }: Recorded): Promise<Settled> {
+  try {
+    await durable
+    return settled
+  } catch {
+    return { kind: 'refused', refusal: toRefusal(toDeny('system.log-unavailable'), {}) }
+  }
+}
+
+/** Any fault before `perform` is a refusal. What failed is told to operators elsewhere, never to the agent. */
+function toFault(fault: unknown): Settled {
+  const reason: Reason = fault instanceof InputError ? fault.reason : 'system.indeterminate'
+  return { kind: 'refused', refusal: toRefusal(toDeny(reason), {}) }
+}
+
+function toDeny(reason: Reason): Decision & { kind: 'deny' } {
+  return { kind: 'deny', reason, reasons: [reason] }
+}
+
+function toDefer(reason: Reason): Decision & { kind: 'defer' } {
+  return { kind: 'defer', reason, reasons: [reason] }
+}
+
+/** Decides and commits; a `modify` starts again at parsing, once. */
+async function settle(options: EnforcerOptions, request: AccessRequest): Promise<Recorded> {
+  const first = await attempt(options, request)
+  if (first.next === undefined) return first.recorded
+  const second = await attempt(options, first.next)
+  return second.next === undefined ? second.recorded : await record(options, await denyModified(options, second.next))
+}
+
+interface Attempt {
+  readonly recorded: Recorded
+  /** The rewritten request of a `modify`. */
+  readonly next?: AccessRequest
+}
+
+async function attempt(options: EnforcerOptions, request: AccessRequest): Promise<Attempt> {
+  for (let tries = 0; tries < ATTEMPTS; tries += 1) {
+    const generation = options.generation()
+    const decided = await decideOnce(options, request)
+    const current = options.generation() === generation && options.feed.rev() === decided.gathered.evidence.revocation.rev
+    const recorded = current ? await tryRecord(options, decided) : undefined
+    if (recorded !== undefined) {
+      const rewritten = decided.decision.kind === 'modify' ? toRewritten(decided.request, decided.decision.body) : undefined
+      return rewritten === undefined ? { recorded } : { recorded, next: rewritten }
+    }
+  }
+  const decided = await decideOnce(options, request)
+  return { recorded: await record(options, { ...decided, decision: toDefer('system.conflict') }) }
+}
+
+async function decideOnce(options: EnforcerOptions, request: AccessRequest): Promise<Decided> {
+  const { telemetry, limits } = options
+  const started = performance.now()
+  const gathered = await withDeadline(options.gather(request), limits.deadlineMs, () => {
+    throw new InputError('gathering took too long', 'system.deadline')
+  })
+  const { evidence } = gathered
+  const afterGather = performance.now()
+  const findings = verifyAll(request, evidence)
+  const afterVerify = performance.now()
+  const verdicts = await evaluateAll(options.engines, request, evidence, findings, limits.deadlineMs)
+  const afterEvaluate = performance.now()
+  const decision = refuseRise(options, request, gathered, decide({ request, evidence, findings, verdicts }))
+  telemetry.time('gather', afterGather - started)
+  telemetry.time('verify', afterVerify - afterGather)
+  telemetry.time('evaluate', afterEvaluate - afterVerify)
+  const mints = decision.kind === 'permit' && request.context.proof.grade !== 'none'
+  const policy = toPolicyVersion(options.engines)
+  return { request, gathered, findings, verdicts, decision, policy, ...(mints ? { jti: newId() } : {}) }
+}
+
+/** A rewritten action may not rise in the lattice. */
+function refuseRise(options: EnforcerOptions, request: AccessRequest, gathered: Gathered, decision: Decision): Decision {
+  if (decision.kind !== 'modify') return decision
+  const after = options.effects.compute(decision.body, gathered.evidence.tool)
+  return isModifyAllowed(gathered.evidence.effect, after) ? decision : toDeny(decision.reason)
+}
+
+/** Starts again at parsing: the rewritten body is read back from its own bytes, under an id of its own. */
+function toRewritten(request: AccessRequest, body: ActionBody): AccessRequest {
+  const parsed = parseJson(canonicalize(body))
+  if (!isJsonObject(parsed)) throw new InputError('rewritten action is not an object')
+  return { ...request, id: newId(), action: { ...request.action, body: parsed } }
+}
+
+async function denyModified(options: EnforcerOptions, request: AccessRequest): Promise<Decided> {
+  return { ...(await decideOnce(options, request)), decision: toDeny('scope.argument') }
+}
+
+async function record(options: EnforcerOptions, decided: Decided): Promise<Recorded> {
+  const { jti: _jti, ...unminted } = decided
+  // What was read no longer matters for a refusal: the entry is appended whatever changed meanwhile.
+  const gathered = { ...decided.gathered, evidence: { ...decided.gathered.evidence, reads: {} } }
+  const recorded = await tryRecord(options, { ...unminted, gathered })
+  if (recorded === undefined) throw new InputError('the refusal could not be recorded', 'system.log-unavailable')
+  return recorded
+}
+
+/** Commits; undefined on a conflict. */
+async function tryRecord(options: EnforcerOptions, decided: Decided): Promise<Recorded | undefined> {
+  const started = performance.now()
+  const prepared = await toCommitUnit(options.store, decided, options.limits.approvalsPerTask)
+  if (prepared === 'approval-limit') return await tryRecord(options, { ...decided, decision: toDeny('policy.approval-limit') })
+  const result = await options.store.commit(prepared.unit)
+  if (result.status !== 'applied') return undefined
+  const durable = result.durable.then(() => options.telemetry.time('commit', performance.now() - started))
+  durable.catch(() => options.histories.clear())
+  return { settled: toSettled(decided, prepared.ticket), durable }
+}
+
+function toSettled(decided: Decided, ticket: string | undefined): Settled {
+  const { decision } = decided
+  if (decision.kind === 'permit') return { kind: 'permit', decided }
+  const refused = decision.kind === 'modify' ? toDeny(decision.reason) : decision
+  const marks = { entry: decided.request.id, ...(ticket === undefined ? {} : { ticket }) }
+  return { kind: 'refused', refusal: toRefusal(refused, marks) }
+}
+
+function count(telemetry: Telemetry, request: AccessRequest, settled: Settled): void {
+  const decision = settled.kind === 'permit' ? 'permit' : settled.refusal.decision
+  const reason = settled.kind === 'permit' ? 'none' : settled.refusal.reason
+  const mode = settled.kind === 'permit' ? settled.decided.gathered.evidence.mode : 'any'
+  telemetry.count('unbearer_decisions_total', { decision, reason, plane: request.plane, mode })
+  if (settled.kind === 'permit') {
+    const kinds = toKinds(settled.decided.gathered.evidence.effect.effect)
+    telemetry.count('unbearer_permitted_effects_total', { effect: kinds.join('+') })
+  }
+}
