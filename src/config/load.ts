@@ -1,0 +1,218 @@
+/**
+ * @module
+ * Reads `unbearer.yaml` into a `Config`: strict YAML, no unknown key, paths resolved, durations in milliseconds.
+ * An error names the key and what to write instead; nothing is started with a file that is not understood in full.
+ */
+import { readFile } from 'node:fs/promises'
+import { isIPv4 } from 'node:net'
+import { dirname, resolve } from 'node:path'
+
+import { parseDocument } from 'yaml'
+
+import { ConfigError } from '../core/errors.ts'
+import type { Mode } from '../core/request.ts'
+import { parseDuration } from './durations.ts'
+import { parseShape, toConfigSchema, type ConfigShape, type SecretShape, type UpstreamShape } from './schema.ts'
+import { createSecret, type Environment, type Secret } from './secrets.ts'
+import { findUnknownKey } from './unknown-keys.ts'
+
+export interface Listen {
+  /** An IP address, without brackets. */
+  readonly host: string
+  readonly port: number
+}
+
+export interface Upstream {
+  readonly name: string
+  readonly kind: 'mcp'
+  /** Either this (a stdio server, run in `Config.dir`) or `url`. */
+  readonly command?: readonly string[]
+  readonly url?: string
+  /** With `command`: environment variables; with `url`: headers. */
+  readonly secrets: Readonly<Record<string, Secret>>
+  /** Its own mode, or that of the file. */
+  readonly mode: Mode
+}
+
+export type Deployment = 'same-user' | { readonly agentUid: number }
+
+/** The configuration as the rest of the program uses it: paths absolute, durations in milliseconds. */
+export interface Config {
+  /** The file itself; absent when parsed from text. */
+  readonly file?: string
+  /** The folder against which relative paths were resolved. */
+  readonly dir: string
+  readonly issuer: string
+  readonly listen: Listen
+  /** Where clients reach us, without a trailing slash; absent: made from the address that was bound. */
+  readonly origin?: string
+  readonly tls?: { readonly cert: Secret; readonly key: Secret }
+  readonly deployment: Deployment
+  readonly mode: Mode
+  readonly store: { readonly kind: 'sqlite'; readonly path: string } | { readonly kind: 'memory' }
+  readonly audit: { readonly head: string; readonly checkpointKey: Secret }
+  readonly keys: { readonly issuer: Secret; readonly rotate: number }
+  readonly engine: readonly { readonly kind: 'cedar'; readonly policies: string }[]
+  readonly manifests: string
+  readonly upstreams: readonly Upstream[]
+  readonly limits: { readonly deadline: number; readonly approvalsPerTask: number; readonly messageBytes: number }
+  readonly credential: { readonly ttl: number }
+  readonly anomaly: { readonly falsePositivesPerTask: number }
+}
+
+export interface ParseOptions {
+  /** The folder against which relative paths resolve. */
+  readonly dir: string
+  readonly env?: Environment
+  readonly file?: string
+}
+
+/** Action credentials are alive for seconds (design §5). */
+const MAX_TTL = 300_000
+
+/**
+ * Reads and parses the file at `path`. Throws `ConfigError`. Does not read secrets, does not look at file modes
+ * (`assertDeployment` does) and opens nothing.
+ */
+export async function loadConfig(path: string): Promise<Config> {
+  const file = resolve(path)
+  let text: string
+  try {
+    text = await readFile(file, 'utf8')
+  } catch (cause) {
+    throw new ConfigError(
+      `the configuration \`${path}\` cannot be read, run \`unbearer init\` or name one with \`--config\``,
+      {
+        cause,
+      },
+    )
+  }
+  return parseConfig(text, { dir: dirname(file), env: process.env, file })
+}
+
+/** Parses the text of a configuration. Throws `ConfigError` naming the key. Promises no more than `loadConfig`. */
+export function parseConfig(text: string, { dir, env = {}, file }: ParseOptions): Config {
+  const value = parseYaml(text)
+  const unknown = findUnknownKey(value, toConfigSchema())
+  if (unknown !== undefined) {
+    const hint = unknown.nearest === undefined ? '' : `, did you mean \`${unknown.nearest}\``
+    throw new ConfigError(`unknown key \`${unknown.path}\` in the configuration${hint}`)
+  }
+  const shape = parseShape(value)
+  if (!isShape(shape)) {
+    const problem = shape[0]
+    throw new ConfigError(`\`${problem?.path ?? ''}\` in the configuration: ${problem?.message ?? 'cannot be read'}`)
+  }
+  return { ...(file === undefined ? {} : { file }), ...toConfig(shape, dir, env) }
+}
+
+function isShape(parsed: ReturnType<typeof parseShape>): parsed is ConfigShape {
+  return !Array.isArray(parsed)
+}
+
+function parseYaml(text: string): unknown {
+  const document = parseDocument(text, { strict: true, uniqueKeys: true, merge: false, stringKeys: true })
+  const problem = document.errors[0] ?? document.warnings[0]
+  if (problem !== undefined) {
+    const line = problem.linePos?.[0].line
+    throw new ConfigError(
+      `the configuration is not plain YAML${line === undefined ? '' : `, line ${line}`}: ${problem.code}`,
+    )
+  }
+  return document.toJS({ maxAliasCount: 0 })
+}
+
+function toConfig(shape: ConfigShape, dir: string, env: Environment): Config {
+  const at = (path: string): string => resolve(dir, path)
+  const secret = (source: SecretShape): Secret =>
+    createSecret('env' in source ? source : { file: at(source.file) }, env)
+  const tls = shape.tls === undefined ? undefined : { cert: secret(shape.tls.cert), key: secret(shape.tls.key) }
+  const { limits } = shape
+  return {
+    dir: resolve(dir),
+    issuer: shape.issuer.replace(/\/$/, ''),
+    listen: parseListen(shape.listen, tls !== undefined),
+    ...(shape.origin === undefined ? {} : { origin: parseOrigin(shape.origin) }),
+    ...(tls === undefined ? {} : { tls }),
+    deployment: shape.deployment,
+    mode: shape.mode,
+    store:
+      shape.store === 'memory:'
+        ? { kind: 'memory' }
+        : { kind: 'sqlite', path: at(shape.store.slice('sqlite:'.length)) },
+    audit: { head: at(shape.audit.head), checkpointKey: secret(shape.audit.checkpointKey) },
+    keys: { issuer: secret(shape.keys.issuer), rotate: parseDuration(shape.keys.rotate, '`keys.rotate`') },
+    engine: shape.engine.map(({ kind, policies }) => ({ kind, policies: at(policies) })),
+    manifests: at(shape.manifests),
+    upstreams: toUpstreams(shape, secret),
+    limits: { ...limits, deadline: parseDuration(limits.deadline, '`limits.deadline`') },
+    credential: { ttl: parseTtl(shape.credential.ttl) },
+    anomaly: shape.anomaly,
+  }
+}
+
+function toUpstreams(shape: ConfigShape, secret: (source: SecretShape) => Secret): readonly Upstream[] {
+  const names = new Set<string>()
+  return shape.upstreams.map((upstream, index) => {
+    if (names.has(upstream.name)) throw new ConfigError(`two upstreams are called \`${upstream.name}\``)
+    names.add(upstream.name)
+    refuseAmbiguous(upstream, `upstreams[${index}]`)
+    const { name, kind, command, url } = upstream
+    return {
+      name,
+      kind,
+      ...(command === undefined ? {} : { command }),
+      ...(url === undefined ? {} : { url }),
+      secrets: Object.fromEntries(Object.entries(upstream.secrets).map(([key, source]) => [key, secret(source)])),
+      mode: upstream.mode ?? shape.mode,
+    }
+  })
+}
+
+function refuseAmbiguous({ command, url, secrets }: UpstreamShape, path: string): void {
+  if ((command === undefined) === (url === undefined)) {
+    throw new ConfigError(`\`${path}\` in the configuration needs either \`command\` or \`url\``)
+  }
+  if (url === undefined) return
+  if (!URL.canParse(url)) throw new ConfigError(`\`${path}.url\` in the configuration is not a URL`)
+  const { protocol, hostname } = new URL(url)
+  if (protocol === 'http:' && Object.keys(secrets).length > 0 && !isLoopback(hostname.replace(/^\[|\]$/g, ''))) {
+    throw new ConfigError(`\`${path}.url\` would carry secrets in the clear to \`${hostname}\`, use https`)
+  }
+}
+
+function parseTtl(text: string): number {
+  const ttl = parseDuration(text, '`credential.ttl`')
+  if (ttl <= MAX_TTL) return ttl
+  throw new ConfigError('`credential.ttl` in the configuration: at most `5m`, an action credential is for one action')
+}
+
+function parseListen(text: string, hasTls: boolean): Listen {
+  const [, bracketed, plain, digits = ''] = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s]+)):([0-9]{1,5})$/.exec(text) ?? []
+  const host = plain === 'localhost' ? '127.0.0.1' : (bracketed ?? plain)
+  const port = Number(digits)
+  if (host === undefined || port > 65_535) {
+    throw new ConfigError(
+      `\`listen\` in the configuration: \`${text}\` is not ADDRESS:PORT, for example \`127.0.0.1:8700\``,
+    )
+  }
+  if (!hasTls && !isLoopback(host)) {
+    throw new ConfigError(
+      `\`listen\` in the configuration: \`${text}\` is reachable from other machines, use \`127.0.0.1:${port}\` or add \`tls\``,
+    )
+  }
+  return { host, port }
+}
+
+function parseOrigin(text: string): string {
+  const origin = text.replace(/\/$/, '')
+  if (URL.canParse(origin) && new URL(origin).origin === origin) return origin
+  throw new ConfigError(
+    `\`origin\` in the configuration: \`${text}\` is not an origin, for example \`https://unbearer.example\``,
+  )
+}
+
+/** True for an address that only this machine can reach. Names are not addresses: they may resolve to anything. */
+export function isLoopback(host: string): boolean {
+  return host === '::1' || (isIPv4(host) && host.startsWith('127.'))
+}

@@ -1,0 +1,345 @@
+/**
+ * @module
+ * The shape of `unbearer.yaml` as it is written: every key, its default, what it means and what an attacker gains from it.
+ * `docs/reference/config.md` and `config.schema.json` are made from this file and a test compares them.
+ */
+import { z } from 'zod'
+
+import type { JsonObject } from '../core/json.ts'
+import { DURATION_PATTERN, isDuration } from './durations.ts'
+
+/** Where a secret is found, as written. */
+export type SecretShape = { readonly env: string } | { readonly file: string }
+
+export interface UpstreamShape {
+  readonly name: string
+  readonly kind: 'mcp'
+  readonly command?: readonly string[] | undefined
+  readonly url?: string | undefined
+  readonly secrets: Readonly<Record<string, SecretShape>>
+  readonly mode?: 'observe' | 'enforce' | undefined
+}
+
+/** The file with its defaults filled in; paths and durations are still text. */
+export interface ConfigShape {
+  readonly issuer: string
+  readonly listen: string
+  readonly origin?: string | undefined
+  readonly tls?: { readonly cert: SecretShape; readonly key: SecretShape } | undefined
+  readonly deployment: 'same-user' | { readonly agentUid: number }
+  readonly mode: 'observe' | 'enforce'
+  readonly store: string
+  readonly audit: { readonly head: string; readonly checkpointKey: SecretShape }
+  readonly keys: { readonly issuer: SecretShape; readonly rotate: string }
+  readonly engine: readonly { readonly kind: 'cedar'; readonly policies: string }[]
+  readonly manifests: string
+  readonly upstreams: readonly UpstreamShape[]
+  readonly limits: { readonly deadline: string; readonly approvalsPerTask: number; readonly messageBytes: number }
+  readonly credential: { readonly ttl: string }
+  readonly anomaly: { readonly falsePositivesPerTask: number }
+}
+
+/** One thing that is wrong with the shape; `path` is as in `upstreams[0].mode`. */
+export interface ShapeProblem {
+  readonly path: string
+  readonly message: string
+}
+
+/** Documents a key: what it is, and what an attacker gains who can choose it. */
+const about = (description: string, gain: string): { description: string; 'x-attacker-gains': string } => ({
+  description,
+  'x-attacker-gains': gain,
+})
+
+const text = z.string().min(1)
+const duration = z
+  .string()
+  .regex(new RegExp(DURATION_PATTERN), 'is not a duration, write a whole number with a unit such as `30s` or `8h`')
+  .refine(isDuration, 'must be longer than zero')
+const secret = z.union(
+  [
+    z.strictObject({
+      env: text.meta(about('The environment variable that holds the value.', 'As for the secret it names.')),
+    }),
+    z.strictObject({
+      file: text.meta(about('The file that holds the value, mode 0600.', 'As for the secret it names.')),
+    }),
+  ],
+  'must be `{ env: NAME }` or `{ file: PATH }`; a secret is never written in the configuration',
+)
+const mode = z.enum(['observe', 'enforce'], 'must be `observe` or `enforce`')
+
+const upstream = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, 'must be lower case letters, digits, `-` and `_`, at most 64')
+    .meta(
+      about(
+        'The name in grants, policies, manifests and the URL `/mcp/<name>`.',
+        'Renaming an upstream detaches it from its grants and manifest: its tools become unknown, which denies.',
+      ),
+    ),
+  kind: z.literal('mcp').meta(about('The plane. Only `mcp` is built.', 'Nothing.')),
+  command: z
+    .array(text)
+    .min(1)
+    .optional()
+    .meta(
+      about(
+        'Starts a stdio server; it runs in the folder of the configuration with `secrets` as its environment.',
+        'Code execution as the user of the gateway, with the secrets of the upstream.',
+      ),
+    ),
+  url: z
+    .string()
+    .regex(/^https?:\/\/[^\s@]+$/, 'must be an http or https URL without user information')
+    .optional()
+    .meta(
+      about(
+        'The endpoint of a streamable HTTP server; `secrets` are sent as headers.',
+        'Every action that is permitted, and the secrets, go to a server of the attacker.',
+      ),
+    ),
+  secrets: z
+    .record(z.string().regex(/^[A-Za-z][A-Za-z0-9_-]*$/, 'must be the name of a variable or a header'), secret)
+    .default({})
+    .meta(
+      about(
+        'What the upstream needs and the agent must never hold: name to place. With `command` the name is an environment variable, with `url` a header.',
+        'The power of the upstream credential, without any decision.',
+      ),
+    ),
+  mode: mode
+    .optional()
+    .meta(
+      about(
+        'The mode of this upstream. Default: the mode above.',
+        '`observe` lets everything through that identity, parsing, revocation and single use do not stop.',
+      ),
+    ),
+})
+
+const shape = z.strictObject({
+  issuer: z
+    .string()
+    .regex(/^https?:\/\/[^\s?#@]+$/, 'must be an http or https URL without query, fragment or user information')
+    .meta(
+      about(
+        'The `iss` of everything that is issued. Fixed at `init`; changing it makes all earlier credentials foreign.',
+        'Nothing without the issuer key: verifiers compare it with what they were told out of band.',
+      ),
+    ),
+  listen: z
+    .string()
+    .default('127.0.0.1:8700')
+    .meta(
+      about(
+        'Address and port. Anything but loopback needs `tls`.',
+        'A wider listener can be reached from other machines: more places from which to try stolen keys, and to learn that it exists.',
+      ),
+    ),
+  origin: z
+    .string()
+    .optional()
+    .meta(
+      about(
+        'The origin under which clients reach the listener, when it is not the address itself. Signatures cover it. Default: made from `listen`.',
+        'A foreign origin here makes signatures that were meant for that other place acceptable at this one.',
+      ),
+    ),
+  tls: z
+    .strictObject({
+      cert: secret.meta(about('Certificate chain, PEM.', 'Clients that trust it talk to the attacker.')),
+      key: secret.meta(
+        about('Private key of the certificate, PEM.', 'Reading and changing of traffic, in a place between.'),
+      ),
+    })
+    .optional()
+    .meta(
+      about('TLS of the listener. Default: none, loopback only.', 'Without it traffic off this machine is readable.'),
+    ),
+  deployment: z
+    .union(
+      [
+        z.literal('same-user'),
+        z.strictObject({
+          agentUid: z.int().min(1).meta(about('The user id of the agent; not ours, not root.', 'As for `deployment`.')),
+        }),
+      ],
+      'must be `same-user` or `{ agentUid: N }`',
+    )
+    .meta(
+      about(
+        'Whether the agent runs as the same operating-system user. Declared, and checked at start against user ids and file modes. With `same-user` every receipt says advisory.',
+        'With `same-user` an agent can read the keys and the state, run the tool itself or approve itself.',
+      ),
+    ),
+  mode: mode
+    .default('enforce')
+    .meta(
+      about(
+        '`enforce` blocks; `observe` only records what would have been blocked, and accepts requests without proof on loopback.',
+        '`observe` suspends intent, scope, context, anomaly and policy for every upstream.',
+      ),
+    ),
+  store: z
+    .string()
+    .regex(/^(sqlite:.+|memory:)$/, 'must be `sqlite:PATH` or `memory:`')
+    .default('sqlite:./state/unbearer.db')
+    .meta(
+      about(
+        'Where state and log live. `memory:` forgets everything at the end of the process: for trials only.',
+        'Whoever writes the file can forget keys, grants and burns; the log cannot be rewritten past the head kept outside.',
+      ),
+    ),
+  audit: z
+    .strictObject({
+      head: text
+        .default('./head/unbearer.head')
+        .meta(
+          about(
+            'The file outside the store that keeps the last signed head. Best on another disk, owned by another user.',
+            'With the store as well: presenting a shorter or another log at the next start.',
+          ),
+        ),
+      checkpointKey: secret
+        .default({ file: './keys/log.jwk' })
+        .meta(
+          about(
+            'Signs checkpoints of the log. Not the issuer key.',
+            'Signing another history, where no witness has seen this one.',
+          ),
+        ),
+    })
+    .prefault({})
+    .meta(about('The log.', 'See its keys.')),
+  keys: z
+    .strictObject({
+      issuer: secret
+        .default({ file: './keys/issuer.jwk' })
+        .meta(
+          about(
+            'Signs session and action credentials.',
+            'Issuing credentials for any action, though not burning them twice.',
+          ),
+        ),
+      rotate: duration
+        .default('30d')
+        .meta(about('The age from which `doctor` asks for a new issuer key.', 'A stolen key stays useful for longer.')),
+    })
+    .prefault({})
+    .meta(about('Our own keys.', 'See its keys.')),
+  engine: z
+    .array(
+      z.strictObject({
+        kind: z.literal('cedar').meta(about('The engine. Only `cedar` is built.', 'Nothing.')),
+        policies: text.meta(
+          about(
+            'The folder with `*.cedar` and `schema.cedarschema`.',
+            'Writing policy: everything that a grant covers.',
+          ),
+        ),
+      }),
+    )
+    .min(1)
+    .default([{ kind: 'cedar', policies: './policies' }])
+    .meta(about('The policy engines; all of them must permit.', 'Taking an engine away takes its refusals away.')),
+  manifests: text
+    .default('./manifests')
+    .meta(
+      about(
+        'The folder with one tool manifest per server.',
+        'None without the signature of an operator: an unsigned manifest is not in force.',
+      ),
+    ),
+  upstreams: z.array(upstream).default([]).meta(about('The servers behind the gateway.', 'See its keys.')),
+  limits: z
+    .strictObject({
+      deadline: duration
+        .default('50ms')
+        .meta(
+          about(
+            'The most that a decision may take; later is a defer.',
+            'Short: everything is deferred. Long: slow engines hold requests.',
+          ),
+        ),
+      approvalsPerTask: z
+        .int()
+        .min(1)
+        .max(100)
+        .default(3)
+        .meta(
+          about('How many approvals of one task may be open.', 'Flooding people until they approve without reading.'),
+        ),
+      messageBytes: z
+        .int()
+        .min(1024)
+        .max(67_108_864)
+        .default(4_194_304)
+        .meta(about('The largest message in either direction.', 'Memory: many large messages at once.')),
+    })
+    .prefault({})
+    .meta(about('Limits.', 'See its keys.')),
+  credential: z
+    .strictObject({
+      ttl: duration
+        .default('30s')
+        .meta(
+          about(
+            'How long an action credential lives, at most `5m`.',
+            'More time to use a stolen credential once, with the stolen key.',
+          ),
+        ),
+    })
+    .prefault({})
+    .meta(about('The action credential.', 'See its keys.')),
+  anomaly: z
+    .strictObject({
+      falsePositivesPerTask: z
+        .number()
+        .gt(0)
+        .lt(1)
+        .default(0.01)
+        .meta(
+          about(
+            'How many false alarms a task may expect.',
+            'Low: unusual behaviour of a captured agent stays unremarked.',
+          ),
+        ),
+    })
+    .prefault({})
+    .meta(about('The verifier of behaviour.', 'See its keys.')),
+})
+
+/**
+ * The shape of a parsed YAML value, or what is wrong with it. Does not look for unknown keys by name (see `load.ts`),
+ * does not resolve paths and reads no secret.
+ */
+export function parseShape(value: unknown): ConfigShape | readonly ShapeProblem[] {
+  const parsed = shape.safeParse(value)
+  if (parsed.success) return parsed.data
+  return parsed.error.issues.map(({ path, message }) => ({
+    path: toPath(path),
+    message: message.replace(/^Invalid input: /, ''),
+  }))
+}
+
+/** `upstreams[0].mode` */
+export function toPath(parts: readonly PropertyKey[]): string {
+  return parts.reduce<string>(
+    (path, part) =>
+      typeof part === 'number' ? `${path}[${part}]` : path === '' ? String(part) : `${path}.${String(part)}`,
+    '',
+  )
+}
+
+/** The JSON Schema (2020-12) of the file as a person writes it. */
+export function toConfigSchema(): JsonObject {
+  const made: unknown = z.toJSONSchema(shape, { io: 'input' })
+  if (!isObject(made)) throw new TypeError('not an object')
+  return { ...made, title: 'unbearer.yaml' }
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null
+}
