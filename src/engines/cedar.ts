@@ -1,0 +1,198 @@
+/**
+ * @module
+ * The Cedar engine: in process, in WebAssembly, the default. Policies are parsed and validated once; each request is
+ * checked against the schema. Cedar skips a policy that errors, even a `forbid`: here any diagnostic error denies.
+ */
+import {
+  preparsePolicySet,
+  preparseSchema,
+  statefulIsAuthorized,
+  type CheckParseAnswer,
+  type StatefulAuthorizationCall,
+} from '@cedar-policy/cedar-wasm/nodejs'
+import { createHash } from 'node:crypto'
+import type { Obligation, PolicyVerdict } from '../core/decision.ts'
+import { approvedHypothetically, type EngineDocument } from '../core/engine-document.ts'
+import { ConfigError } from '../core/errors.ts'
+import type { Engine } from '../ports/engine.ts'
+import { toCedarCall, type WantedTags } from './cedar-encoding.ts'
+import { parseCedarPolicies, toStaticPolicies, type CedarRule } from './cedar-policies.ts'
+import { loadDefaultSchema, type PolicyFile } from './policy-files.ts'
+
+export interface CedarEngineOptions {
+  readonly policies: readonly PolicyFile[]
+  /** Cedar schema text; absent: `policies/schema.cedarschema` of this package. */
+  readonly schema?: string
+}
+
+/**
+ * Parses, validates and warms up. Throws `ConfigError` that names the policy for everything that Cedar objects to,
+ * warnings too, and for no policy at all. The engine answers `permit`; `deny` when a forbid determined it; `challenge`
+ * when every determining forbid has `@challenge` and the same request would be permitted with an approval; `undefined`
+ * when no policy spoke; `error` for any fault; `unavailable` once closed. Does not judge whether the policies are wise.
+ */
+export async function createCedarEngine(options: CedarEngineOptions): Promise<Engine> {
+  const schema = options.schema ?? (await loadDefaultSchema())
+  const rules = parseCedarPolicies(options.policies, schema)
+  const slot = takeSlot()
+  try {
+    assertParsed(preparseSchema(slot, schema))
+    assertParsed(preparsePolicySet(slot, { staticPolicies: toStaticPolicies(rules) }))
+  } catch (cause) {
+    freeSlots.push(slot)
+    throw cause
+  }
+  const engine = toEngine(slot, rules, toVersion(schema, rules))
+  // The first call compiles, and nobody's first decision should wait for that. It also shows a schema of one's own that
+  // does not fit what the encoder sends, which would deny everything.
+  const { outcome } = await engine.evaluate(WARM_UP)
+  if (outcome !== 'error') return engine
+  await engine.close()
+  throw new ConfigError('cedar cannot evaluate a request: the schema does not fit, or a policy fails on any request')
+}
+
+function toEngine(slot: string, rules: readonly CedarRule[], version: string): Engine {
+  const byId = new Map(rules.map((rule) => [rule.id, rule]))
+  const wanted = joinWanted(rules.map((rule) => rule.wanted))
+  const empty = { engine: 'cedar', version, policies: [], obligations: [] }
+  let open = true
+  const evaluate = (document: EngineDocument): PolicyVerdict => {
+    if (!open) return { ...empty, outcome: 'unavailable' }
+    try {
+      return { ...empty, ...toAnswer(byId, (asked) => ask(slot, asked, wanted), document) }
+    } catch {
+      return { ...empty, outcome: 'error' }
+    }
+  }
+  return {
+    kind: 'cedar',
+    version,
+    evaluate: (document) => Promise.resolve(evaluate(document)),
+    close: () => {
+      if (open) freeSlots.push(slot)
+      open = false
+      return Promise.resolve()
+    },
+  }
+}
+
+type Answer = Pick<PolicyVerdict, 'outcome' | 'policies' | 'obligations'>
+interface Determined {
+  readonly permitted: boolean
+  readonly policies: readonly string[]
+}
+
+/** Throws for every fault. */
+function toAnswer(
+  rules: ReadonlyMap<string, CedarRule>,
+  query: (document: EngineDocument) => Determined,
+  document: EngineDocument,
+): Answer {
+  const { permitted, policies } = query(document)
+  const determining = policies.map((id) => toRule(rules, id))
+  if (permitted) return { outcome: 'permit', policies, obligations: toObligations(determining) }
+  if (determining.length === 0) return { outcome: 'undefined', policies, obligations: [] }
+  const lifted = determining.every((rule) => rule.challenge) && query(approvedHypothetically(document)).permitted
+  return { outcome: lifted ? 'challenge' : 'deny', policies, obligations: [] }
+}
+
+function ask(slot: string, document: EngineDocument, wanted: WantedTags): Determined {
+  const { principal, action, resource, context, entities } = toCedarCall(document, wanted)
+  const call: StatefulAuthorizationCall = {
+    principal,
+    action,
+    resource,
+    context,
+    entities: [...entities],
+    preparsedSchemaName: slot,
+    preparsedPolicySetId: slot,
+    validateRequest: true,
+  }
+  const answer = statefulIsAuthorized(call)
+  if (answer.type !== 'success') throw new Error('cedar refused the request')
+  const { decision, diagnostics } = answer.response
+  if (diagnostics.errors.length > 0 || answer.warnings.length > 0) throw new Error('a cedar policy failed')
+  return { permitted: decision === 'allow', policies: diagnostics.reason.toSorted() }
+}
+
+function toRule(rules: ReadonlyMap<string, CedarRule>, id: string): CedarRule {
+  const rule = rules.get(id)
+  if (rule === undefined) throw new Error('cedar named a policy that was not loaded')
+  return rule
+}
+
+/** Of all determining permits: whoever adds a permit cannot drop what another demands. Sorted, without repetition. */
+function toObligations(rules: readonly CedarRule[]): readonly Obligation[] {
+  const byText = new Map(rules.flatMap((rule) => rule.obligations.map((each) => [JSON.stringify(each), each] as const)))
+  return [...byText].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, each]) => each)
+}
+
+function joinWanted(all: readonly WantedTags[]): WantedTags {
+  const joined = new Set<string>()
+  for (const wanted of all) {
+    if (wanted === 'all') return 'all'
+    for (const pointer of wanted) joined.add(pointer)
+  }
+  return joined
+}
+
+/** Over the schema and each policy with its id, in order of id: the same policies in other files are the same version. */
+function toVersion(schema: string, rules: readonly CedarRule[]): string {
+  const policies = rules.map(({ id, text }) => [id, text]).toSorted(([a = ''], [b = '']) => (a < b ? -1 : 1))
+  return `sha-256:${createHash('sha256')
+    .update(JSON.stringify([schema, policies]))
+    .digest('base64url')}`
+}
+
+/** What Cedar has parsed stays in its memory for good, so that names of closed engines are used again. */
+const freeSlots: string[] = []
+let slots = 0
+
+function takeSlot(): string {
+  slots += freeSlots.length === 0 ? 1 : 0
+  return freeSlots.pop() ?? `unbearer-${slots}`
+}
+
+function assertParsed(answer: CheckParseAnswer): void {
+  if (answer.type === 'success') return
+  throw new ConfigError(`cedar: ${answer.errors.map((error) => error.message).join('; ')}`)
+}
+
+const WARM_UP: EngineDocument = {
+  subject: { type: 'warm-up', id: '', properties: { assurance: 'none', act: { type: 'agent', id: '' } } },
+  action: {
+    name: 'warm-up',
+    properties: {
+      effect: 'read',
+      effects: ['read'],
+      reversible: true,
+      bounded: true,
+      destinations: [],
+      objects: [],
+      source: 'undetermined',
+    },
+  },
+  resource: { type: 'warm-up', id: '', properties: { upstream: '', tool: '', status: 'unknown' } },
+  context: {
+    arguments: {},
+    intent: { stated: false },
+    provenance: {
+      attested: false,
+      taint: { trust: 'attacker-writable', confidentiality: 'confidential' },
+      length: 0,
+      roles: [],
+      unvouched: [],
+    },
+    anomaly: { outcome: 'missing', events: 0, signals: {} },
+    grant: { covered: false },
+    task: { open: false, attested: false },
+    proof: { grade: 'none', bodyBound: false },
+    mode: 'enforce',
+    time: 0,
+    deployment: 'separate',
+    approved: false,
+    findings: { identity: 'missing', intent: 'missing', scope: 'missing', context: 'missing', anomaly: 'missing' },
+    reasons: [],
+    claimed: {},
+  },
+}
