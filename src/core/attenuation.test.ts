@@ -46,9 +46,9 @@ describe('isContained', () => {
     let contained = 0
     fc.assert(
       fc.property(constraint, constraint, fc.array(value, { minLength: 8, maxLength: 16 }), (child, parent, values) => {
-        if (!isContained(child, parent)) return
+        if (!isContained(child, parent)) return true
         contained += 1
-        for (const each of values) if (satisfies(child, each)) expect(satisfies(parent, each)).toBe(true)
+        return values.every((each) => !satisfies(child, each) || satisfies(parent, each))
       }),
       { numRuns: 4000 },
     )
