@@ -1,0 +1,164 @@
+/**
+ * @module
+ * Revocation: in force in memory at once, before and without the log; recorded when possible (design §5). A full disk
+ * cannot disable the kill switch.
+ *
+ * While a revocation could not be recorded the feed counts as stale, which denies: otherwise a credential could carry a
+ * sequence number that is given out again after a restart, and outlive a revocation that it should have obeyed.
+ */
+import type { EnrolledKey, RevocationDimension } from '../core/evidence.ts'
+import { InvariantError } from '../core/errors.ts'
+import { asJson } from '../core/json.ts'
+import { REVOCATION_PREFIX, revocationRecord } from '../core/records.ts'
+import { toControlUnit } from '../pdp/log-entries.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Revocation, RevocationFeed } from '../ports/revocations.ts'
+import type { Store } from '../ports/store.ts'
+import { listAll, readOne } from './acts.ts'
+
+export interface Revoked {
+  readonly revocation: Revocation
+  /** False: in force here, but not on the disk yet; it is tried again in the background. */
+  readonly recorded: boolean
+}
+
+export interface Revocations extends RevocationFeed {
+  /**
+   * Revokes, at once: listeners have been called when this returns its promise, which settles after the attempt to record.
+   * Never rejects because of the store. The same id again answers the revocation that is in force. Ids are those of
+   * `ports/revocations.ts`. Does not undo what was done, and knows no way back: enrol or grant anew.
+   */
+  revoke(dimension: RevocationDimension, id: string, by: Pick<EnrolledKey, 'jkt'>): Promise<Revoked>
+  /** In the order of the sequence. */
+  list(): readonly Revocation[]
+  /** How many are in force without being recorded. */
+  unrecorded(): number
+  /** Ends the feed: from here on it is stale. */
+  close(): void
+}
+
+interface Pending {
+  readonly revocation: Revocation
+  /** Thumbprint of the key that asked. */
+  readonly by: string
+  attempt?: Promise<void>
+}
+
+interface State {
+  readonly inForce: Map<string, Revocation>
+  readonly listeners: Set<(revocation: Revocation) => void>
+  /** Those that the store has not taken yet. */
+  readonly pending: Map<string, Pending>
+  /** The keys of those that the store refused at least once. */
+  readonly failed: Set<string>
+  rev: number
+  closed: boolean
+  timer?: NodeJS.Timeout
+}
+
+const FIRST_RETRY_MS = 200
+const LAST_RETRY_MS = 10_000
+
+const toKey = (dimension: RevocationDimension, id: string): string => `${dimension}/${id}`
+
+/** Loads what is in force. Rejects when the store cannot be read: without it nobody knows what was revoked. */
+export async function createRevocations(store: Store, clock: Clock): Promise<Revocations> {
+  const state: State = {
+    inForce: new Map(),
+    listeners: new Set(),
+    pending: new Map(),
+    failed: new Set(),
+    rev: 0,
+    closed: false,
+  }
+  for (const stored of await listAll<Revocation>(store, REVOCATION_PREFIX)) {
+    const key = toKey(stored.dimension, stored.id)
+    if (!state.inForce.has(key)) state.inForce.set(key, stored)
+    state.rev = Math.max(state.rev, stored.rev)
+  }
+  return toRevocations(state, store, clock)
+}
+
+function toRevocations(state: State, store: Store, clock: Clock): Revocations {
+  return {
+    rev: () => state.rev,
+    // In process there is no wire that could fall silent: the feed is fresh while it lives and nothing is unrecorded.
+    fresh: () => !state.closed && state.failed.size === 0,
+    find: (dimension, id) => state.inForce.get(toKey(dimension, id)),
+    subscribe(listener) {
+      state.listeners.add(listener)
+      return () => void state.listeners.delete(listener)
+    },
+    async revoke(dimension, id, by) {
+      const key = toKey(dimension, id)
+      const revocation = state.inForce.get(key) ?? enforce(state, { dimension, id, at: clock.now() }, by.jkt)
+      await persist(state, store, clock, key)
+      return { revocation, recorded: !state.pending.has(key) }
+    },
+    list: () => [...state.inForce.values()].toSorted((a, b) => a.rev - b.rev),
+    unrecorded: () => state.pending.size,
+    close() {
+      state.closed = true
+      clearTimeout(state.timer)
+    },
+  }
+}
+
+/** Puts it in force and tells everybody, without waiting for anything. */
+function enforce(state: State, asked: Omit<Revocation, 'rev'>, by: string): Revocation {
+  state.rev += 1
+  const revocation: Revocation = { rev: state.rev, ...asked }
+  const key = toKey(asked.dimension, asked.id)
+  state.inForce.set(key, revocation)
+  state.pending.set(key, { revocation, by })
+  for (const listener of state.listeners) {
+    try {
+      listener(revocation)
+    } catch {
+      // One listener that fails must not keep the others from stopping what they hold.
+    }
+  }
+  return revocation
+}
+
+/** Records what is pending under `key`. On failure it is marked, which makes the feed stale, and tried again later. */
+async function persist(state: State, store: Store, clock: Clock, key: string): Promise<void> {
+  const waiting = state.pending.get(key)
+  if (waiting === undefined) return
+  // Two who revoke the same share one attempt.
+  waiting.attempt ??= write(store, clock, waiting)
+  try {
+    await waiting.attempt
+    state.pending.delete(key)
+    state.failed.delete(key)
+  } catch {
+    delete waiting.attempt
+    state.failed.add(key)
+    retryLater(state, store, clock, FIRST_RETRY_MS)
+  }
+}
+
+async function write(store: Store, clock: Clock, { revocation, by }: Pending): Promise<void> {
+  const key = revocationRecord(revocation.rev)
+  const unit = toControlUnit({ act: 'revoke', by, subject: 'system', detail: asJson(revocation), now: clock.now() })
+  const result = await store.commit({ reads: { [key]: 0 }, writes: [{ key, value: asJson(revocation) }], ...unit })
+  if (result.status === 'applied') return result.durable
+  // A commit that was reported lost may have reached the disk after all; anything else under this number is a bug.
+  const stored = await readOne<Revocation>(store, key)
+  if (stored?.dimension === revocation.dimension && stored.id === revocation.id) return
+  throw new InvariantError('the number of a revocation is taken')
+}
+
+function retryLater(state: State, store: Store, clock: Clock, delay: number): void {
+  if (state.closed || state.timer !== undefined) return
+  state.timer = setTimeout(() => {
+    retry(state, store, clock, delay).catch(() => undefined)
+  }, delay)
+  state.timer.unref()
+}
+
+async function retry(state: State, store: Store, clock: Clock, delay: number): Promise<void> {
+  await Promise.all([...state.failed].map(async (key) => persist(state, store, clock, key)))
+  delete state.timer
+  if (state.failed.size > 0) retryLater(state, store, clock, Math.min(delay * 2, LAST_RETRY_MS))
+}
