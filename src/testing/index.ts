@@ -1,0 +1,11 @@
+/**
+ * @module
+ * `unbearer/testing`: the contract suites that every implementation of a port passes, and fakes for tests.
+ */
+export {
+  createTestSeal,
+  storeContract,
+  type ContractCase,
+  type MakeStore,
+  type StoreHarness,
+} from './store-contract.ts'
