@@ -180,10 +180,9 @@ function toRevocation(feed: RevocationFeed, dimensions: Dimensions): RevocationF
 
 /** A principal counts only by a grant; a bare id that a host named is asserted; a connection's own task names nobody. */
 function toAssurance(task: Task | undefined, grant: GrantFacts | undefined): Assurance {
-  if (task === undefined || task.openedBy.role === 'connection') return 'none'
   const leaf = grant?.chain[0]
-  if (leaf === undefined) return 'asserted'
-  return leaf.issuedBy.role === 'principal' ? 'signed' : 'granted'
+  if (leaf !== undefined) return leaf.issuedBy.role === 'principal' ? 'signed' : 'granted'
+  return task === undefined || task.openedBy.role === 'connection' ? 'none' : 'asserted'
 }
 
 async function readApproval(reader: Reader, bind: string): Promise<Approval | undefined> {

@@ -1,0 +1,79 @@
+/**
+ * @module
+ * The accepted manifests in memory: read from the folder, signatures verified under enrolled operator keys, exchanged whole.
+ */
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { ConfigError } from '../core/errors.ts'
+import type { ServerManifest, ToolFacts } from '../core/manifest.ts'
+import type { KeyPair } from '../crypto/keys.ts'
+import { isAccepted, parseManifest, toToolFacts } from './manifest.ts'
+
+export interface ManifestRegistry {
+  tool(upstream: string, tool: string, descriptorHash: string | undefined): ToolFacts
+  find(upstream: string): ServerManifest | undefined
+  /** Rises with each reload, so that a decision can tell whether what it read still stands. */
+  generation(): number
+  /** Reads the folder again. Keeps what was there when any file cannot be read or parsed, and throws `ConfigError`. */
+  reload(): Promise<void>
+  /** Servers whose manifest nobody whose key is enrolled has signed as it stands. */
+  unaccepted(): readonly string[]
+}
+
+interface Loaded {
+  readonly manifest: ServerManifest
+  readonly accepted: boolean
+}
+
+/** `operators` is asked at each reload. Does not watch the folder: `unbearer tools accept` tells a running server. */
+export async function createManifestRegistry(dir: string, operators: () => Promise<readonly KeyPair[]>): Promise<ManifestRegistry> {
+  let loaded: ReadonlyMap<string, Loaded> = new Map()
+  let generation = 0
+  const registry: ManifestRegistry = {
+    tool(upstream, tool, descriptorHash) {
+      const found = loaded.get(upstream)
+      return found === undefined ? { status: 'unknown' } : toToolFacts(found.manifest, tool, descriptorHash, found.accepted)
+    },
+    find: (upstream) => loaded.get(upstream)?.manifest,
+    generation: () => generation,
+    async reload() {
+      loaded = await readFolder(dir, await operators())
+      generation += 1
+    },
+    unaccepted: () => [...loaded].filter(([, { accepted }]) => !accepted).map(([server]) => server),
+  }
+  await registry.reload()
+  return registry
+}
+
+async function readFolder(dir: string, operators: readonly KeyPair[]): Promise<ReadonlyMap<string, Loaded>> {
+  const files = (await readNames(dir)).filter((file) => /^[^.].*\.ya?ml$/.test(file) && !/\.draft\.ya?ml$/.test(file))
+  const found = new Map<string, Loaded>()
+  for (const file of files.toSorted()) {
+    const manifest = await readManifest(join(dir, file))
+    if (found.has(manifest.server)) throw new ConfigError(`two manifests are for the server \`${manifest.server}\``)
+    const accepted = isAccepted(manifest, (by) => operators.find(({ jkt }) => jkt === by))
+    found.set(manifest.server, { manifest, accepted })
+  }
+  return found
+}
+
+/** A folder that is not there holds no manifest: then every tool is unknown, which denies. */
+async function readNames(dir: string): Promise<readonly string[]> {
+  try {
+    return await readdir(dir)
+  } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return []
+    throw new ConfigError(`the manifests in \`${dir}\` cannot be read`, { cause })
+  }
+}
+
+async function readManifest(path: string): Promise<ServerManifest> {
+  try {
+    return parseManifest(await readFile(path, 'utf8'))
+  } catch (cause) {
+    const why = cause instanceof Error ? `: ${cause.message}` : ''
+    throw new ConfigError(`the manifest \`${path}\` cannot be used${why}`, { cause })
+  }
+}

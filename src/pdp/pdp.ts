@@ -1,0 +1,74 @@
+/**
+ * @module
+ * Wires the decision chain over what it is given: stores, engines, effects, keys. Constructs no store and no engine.
+ */
+import type { Evidence, RevocationDimension } from '../core/evidence.ts'
+import type { Mode } from '../core/request.ts'
+import { createCredentialAuthority } from '../crypto/credential.ts'
+import type { KeyPair } from '../crypto/keys.ts'
+import type { ToolFacts } from '../core/manifest.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { EffectComputer } from '../ports/effects.ts'
+import type { Engine } from '../ports/engine.ts'
+import type { RevocationFeed } from '../ports/revocations.ts'
+import type { Store } from '../ports/store.ts'
+import { createCanary } from './canary.ts'
+import { createEnforcer, type Enforce } from './enforcer.ts'
+import { createGather } from './gather.ts'
+import { createHistories } from './histories.ts'
+import { createInFlight, type InFlight } from './in-flight.ts'
+import { createLanes } from './lanes.ts'
+import type { Telemetry } from './telemetry.ts'
+
+export interface PdpOptions {
+  readonly store: Store
+  readonly clock: Clock
+  readonly feed: RevocationFeed
+  readonly engines: readonly Engine[]
+  readonly effects: EffectComputer
+  readonly telemetry: Telemetry
+  readonly issuer: string
+  readonly issuerKey: KeyPair
+  readonly deployment: Evidence['deployment']
+  readonly mode: (upstream: string) => Mode
+  readonly tool: (upstream: string, tool: string, descriptorHash: string | undefined) => ToolFacts
+  readonly generation: () => number
+  readonly limits: { readonly deadlineMs: number; readonly approvalsPerTask: number }
+  readonly credentialTtlSeconds: number
+  readonly anomalyThreshold: number
+  readonly report: (where: string, fault: unknown) => void
+}
+
+export interface Pdp {
+  readonly enforce: Enforce
+  readonly inFlight: InFlight
+  /** True when a credential under this revoked dimension is refused at redemption, as it must be. */
+  refusesCanary(dimension: RevocationDimension, id: string): Promise<boolean>
+  close(): void
+}
+
+export function createPdp(options: PdpOptions): Pdp {
+  const { store, clock, feed } = options
+  const histories = createHistories(store)
+  const inFlight = createInFlight(feed)
+  const authority = createCredentialAuthority({
+    issuer: options.issuer,
+    key: options.issuerKey,
+    feed,
+    clock,
+    burn: async (jti, expires) => {
+      const result = await store.commit({ burns: [{ domain: 'jti', id: jti, expires }] })
+      if (result.status !== 'applied') return false
+      await result.durable
+      return true
+    },
+  })
+  const gather = createGather({ ...options, histories, inFlight })
+  const enforce = createEnforcer({ ...options, gather, histories, lanes: createLanes(), inFlight, authority })
+  return {
+    enforce,
+    inFlight,
+    refusesCanary: createCanary({ authority, feed, clock, issuer: options.issuer }),
+    close: () => inFlight.close(),
+  }
+}

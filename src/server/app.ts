@@ -1,0 +1,195 @@
+/**
+ * @module
+ * The listener: `/session`, `/control`, `/mcp/<upstream>`, `/healthz`, `/readyz`, `/metrics`. Authenticates before anything
+ * is parsed, reads each body once, and answers refusals in the words of RFC 6750, 9449 and 9470.
+ */
+import type { IncomingMessage } from 'node:http'
+
+import { Hono, type Context } from 'hono'
+
+import {
+  InputError,
+  isJsonObject,
+  parseJson,
+  REASONS,
+  RefusedError,
+  UnbearerError,
+  type Caller,
+  type EnrolledKey,
+  type Json,
+  type JsonObject,
+  type KeyRole,
+  type Mode,
+  type Reason,
+} from '../index.ts'
+import type { Authenticated, Authenticator, ReceivedRequest } from '../pdp/authenticate.ts'
+import type { Telemetry } from '../pdp/telemetry.ts'
+
+/** What serves one upstream; the MCP gateway is one. */
+export interface Gateway {
+  handle(input: {
+    readonly upstream: string
+    readonly request: Request
+    readonly body: Uint8Array
+    readonly caller: Caller
+  }): Promise<Response>
+}
+
+export interface AppOptions {
+  readonly authenticator: Authenticator
+  readonly gateway: Gateway
+  readonly upstreams: readonly string[]
+  readonly mode: (upstream: string) => Mode
+  /** Proof `none` is accepted here, where the upstream only observes. True only for loopback listeners. */
+  readonly unprovedObserve: boolean
+  readonly control: { call(method: string, params: Json, by: EnrolledKey): Promise<Json> }
+  /** Issues a session credential for an agent, bound to its key. */
+  readonly issueSession: (agent: EnrolledKey, txn: string | undefined) => Promise<JsonObject>
+  readonly telemetry: Telemetry
+  /** Names what is not ready; empty means ready. */
+  readonly problems: () => Promise<readonly string[]>
+  /** Host names, besides those of the loopback, under which this listener may be addressed. */
+  readonly hosts: readonly string[]
+  readonly limits: { readonly messageBytes: number }
+  readonly version: string
+  readonly report: (where: string, fault: unknown) => void
+}
+
+type Env = { Bindings: { readonly incoming: IncomingMessage } }
+
+/** Every role may speak to the control plane; its table says who may call what. */
+const CONTROL_ROLES: readonly KeyRole[] = ['operator', 'approver', 'host', 'pep']
+
+/** The web application. Give it to `@hono/node-server`; it needs the raw `incoming` message for the request target. */
+export function createApp(options: AppOptions): Hono<Env> {
+  const app = new Hono<Env>()
+  app.use(async (c, next) => {
+    const foreign = toForeign(c.env.incoming, options.hosts)
+    if (foreign !== undefined) return c.json({ error: 'invalid_request', message: foreign }, 403)
+    return await next()
+  })
+  app.get('/healthz', (c) => c.json({ ok: true, version: options.version }))
+  app.get('/readyz', async (c) => {
+    const problems = await options.problems()
+    return c.json({ ok: problems.length === 0, problems }, problems.length === 0 ? 200 : 503)
+  })
+  app.get('/metrics', (c) => c.text(options.telemetry.text(), 200, { 'content-type': 'text/plain; version=0.0.4' }))
+  app.post('/session', async (c) => await serveSession(options, c))
+  app.post('/control', async (c) => await serveControl(options, c))
+  app.all('/mcp', async (c) => await serveMcp(options, c, options.upstreams.length === 1 ? options.upstreams[0] : undefined))
+  app.all('/mcp/:upstream', async (c) => await serveMcp(options, c, c.req.param('upstream')))
+  app.onError((fault) => {
+    options.report('listener', fault)
+    return toFaultResponse(fault)
+  })
+  return app
+}
+
+const LOOPBACK: readonly string[] = ['127.0.0.1', 'localhost', '[::1]']
+
+/** A rebound DNS name is not ours, and a page of another origin is not a client of ours. */
+function toForeign(incoming: IncomingMessage, hosts: readonly string[]): string | undefined {
+  const { host, origin } = incoming.headers
+  const name = host === undefined || !URL.canParse(`http://${host}`) ? undefined : new URL(`http://${host}`).hostname
+  if (name === undefined || ![...LOOPBACK, ...hosts].includes(name)) return 'this listener does not answer under that host name'
+  if (origin === undefined) return undefined
+  const same = URL.canParse(origin) && new URL(origin).host === host
+  return same ? undefined : 'requests from other origins are refused'
+}
+
+async function serveSession(options: AppOptions, c: Context<Env>): Promise<Response> {
+  const received = await receive(options, c)
+  const agent = await options.authenticator.authenticateKey(received, ['agent'])
+  if (!agent.ok) return refuse(options, agent)
+  const asked = toObject(parseJson(received.body))
+  const { txn, ...rest } = asked
+  if (Object.keys(rest).length > 0 || (txn !== undefined && typeof txn !== 'string')) {
+    throw new InputError('`/session` takes an object with at most `txn`, a string')
+  }
+  return c.json(await options.issueSession(agent.value, txn))
+}
+
+async function serveControl(options: AppOptions, c: Context<Env>): Promise<Response> {
+  const received = await receive(options, c)
+  const by = await options.authenticator.authenticateKey(received, CONTROL_ROLES)
+  if (!by.ok) return refuse(options, by)
+  const { method, params, ...rest } = toObject(parseJson(received.body))
+  if (typeof method !== 'string' || Object.keys(rest).length > 0) {
+    throw new InputError('`/control` takes `{"method": NAME, "params": …}`')
+  }
+  return c.json({ result: await options.control.call(method, params ?? {}, by.value) })
+}
+
+async function serveMcp(options: AppOptions, c: Context<Env>, upstream: string | undefined): Promise<Response> {
+  if (upstream === undefined || !options.upstreams.includes(upstream)) {
+    const known = options.upstreams.map((name) => `/mcp/${name}`).join(', ')
+    return c.json({ error: 'invalid_request', message: `no such upstream here; there is ${known}` }, 404)
+  }
+  const received = await receive(options, c)
+  const caller = await toCaller(options, received, upstream)
+  if (!caller.ok) return refuse(options, caller)
+  return await options.gateway.handle({ upstream, request: c.req.raw, body: received.body, caller: caller.value })
+}
+
+async function toCaller(options: AppOptions, received: ReceivedRequest, upstream: string): Promise<Authenticated<Caller>> {
+  const bare = received.header('authorization') === undefined && received.header('signature-input') === undefined
+  if (bare && options.unprovedObserve && options.mode(upstream) === 'observe') {
+    return { ok: true, value: { proof: { grade: 'none', bodyBound: false }, actor: { type: 'agent', id: 'unproved' } } }
+  }
+  return await options.authenticator.authenticateAgent(received)
+}
+
+/** Reads the body once, up to the limit, and keeps the request line as it was. */
+async function receive({ limits }: AppOptions, c: Context<Env>): Promise<ReceivedRequest> {
+  const { incoming } = c.env
+  const body = await readBody(c.req.raw, limits.messageBytes)
+  return {
+    method: incoming.method ?? '',
+    target: incoming.url ?? '',
+    header: (name) => incoming.headersDistinct[name.toLowerCase()]?.join(', '),
+    body,
+  }
+}
+
+async function readBody(request: Request, limit: number): Promise<Uint8Array> {
+  const declared = Number(request.headers.get('content-length') ?? '0')
+  if (declared > limit) throw new InputError('the message is too large', 'system.too-large')
+  if (request.body === null) return new Uint8Array()
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of request.body) {
+    size += chunk.byteLength
+    if (size > limit) throw new InputError('the message is too large', 'system.too-large')
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+function toObject(value: Json): JsonObject {
+  if (!isJsonObject(value)) throw new InputError('the body must be a JSON object')
+  return value
+}
+
+/** Unauthenticated failures are counted, not logged one by one (design §8). */
+function refuse(options: AppOptions, refused: { readonly reason: Reason; readonly nonce?: string }): Response {
+  options.telemetry.count('unbearer_unauthenticated_total', { reason: refused.reason })
+  return toReasonResponse(refused.reason, refused.nonce)
+}
+
+function toReasonResponse(reason: Reason, nonce?: string): Response {
+  const { http, help } = REASONS[reason]
+  const headers: Record<string, string> = { 'cache-control': 'no-store' }
+  if (http.status === 401) headers['www-authenticate'] = `Unbearer error="${http.error}", error_description="${reason}"`
+  if (nonce !== undefined) headers['unbearer-nonce'] = nonce
+  return Response.json({ error: http.error, reason, message: help }, { status: http.status, headers })
+}
+
+function toFaultResponse(fault: unknown): Response {
+  if (fault instanceof RefusedError || fault instanceof InputError) {
+    const { http } = REASONS[fault.reason]
+    return Response.json({ error: http.error, reason: fault.reason, message: fault.message }, { status: http.status })
+  }
+  const retryable = fault instanceof UnbearerError && fault.retryable
+  const { http, help } = REASONS['system.indeterminate']
+  return Response.json({ error: http.error, reason: 'system.indeterminate', message: help, retryable }, { status: http.status })
+}

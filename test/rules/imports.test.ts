@@ -1,0 +1,75 @@
+/**
+ * @module
+ * The import rules of ARCHITECTURE.md, held over the real files.
+ */
+import { globSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+
+import { describe, expect, it } from 'vitest'
+
+/** Folder of `src` to what it may import from: folders, single files, or packages. `core` may only hash. */
+const RULES: Readonly<Record<string, readonly string[]>> = {
+  core: ['core', 'node:crypto'],
+  ports: ['ports', 'core'],
+  crypto: ['crypto', 'ports', 'core', 'node:', 'jose'],
+  engines: ['engines', 'ports', 'core', 'node:', '@cedar-policy/cedar-wasm'],
+  effects: ['effects', 'ports', 'core', 'libpg-query', '@pgsql/types'],
+  stores: ['stores', 'ports', 'core', 'node:'],
+  pdp: ['pdp', 'core', 'ports', 'crypto', 'node:'],
+  adapters: ['adapters', 'index.ts', 'node:', 'yaml'],
+  testing: ['testing', 'index.ts', 'node:'],
+  client: ['client', 'core', 'ports', 'crypto', 'node:'],
+  server: ['server', 'index.ts', 'ports', 'core', 'pdp', 'crypto', 'node:', 'hono'],
+  config: ['config', 'index.ts', 'core', 'ports', 'pdp', 'crypto', 'engines', 'stores', 'effects', 'adapters', 'server', 'node:', 'yaml', 'zod', '@hono/node-server'],
+  cli: ['cli', 'config', 'index.ts', 'core', 'ports', 'crypto', 'client', 'server', 'adapters', 'effects', 'node:', 'yaml', '@modelcontextprotocol/sdk', '@electric-sql'],
+}
+
+interface Import {
+  readonly file: string
+  readonly to: string
+}
+
+function importsOf(file: string): readonly Import[] {
+  const text = readFileSync(join('src', file), 'utf8')
+  const found = text.matchAll(/(?:^|\n)\s*(?:import|export)\s[^'"]*?from\s*'([^']+)'|import\(\s*'([^']+)'\s*\)|(?:^|\n)import '([^']+)'/g)
+  return [...found].map((match) => {
+    const specifier = match[1] ?? match[2] ?? match[3] ?? ''
+    return { file, to: specifier.startsWith('.') ? normalize(join(dirname(file), specifier)) : specifier }
+  })
+}
+
+function isAllowed({ file, to }: Import): boolean {
+  const folder = file.split('/')[0] ?? ''
+  const rule = RULES[folder]
+  if (rule === undefined) return false
+  return rule.some((allowed) => (allowed.endsWith(':') ? to.startsWith(allowed) : to === allowed || to.startsWith(`${allowed}/`)))
+}
+
+const files = globSync('**/*.ts', { cwd: 'src' }).filter((file) => file.includes('/') && !file.endsWith('.test.ts'))
+
+describe('import rules', () => {
+  it('finds the source', () => {
+    expect(files.length).toBeGreaterThan(40)
+  })
+
+  it('knows every folder', () => {
+    expect(new Set(files.map((file) => file.split('/')[0]))).toEqual(new Set(Object.keys(RULES)))
+  })
+
+  it('lets each folder import only what its rule names', () => {
+    const broken = files.flatMap(importsOf).filter((one) => !isAllowed(one))
+    expect(broken).toEqual([])
+  })
+
+  it('lets stores not know each other', () => {
+    const stores = ['memory.ts', 'sqlite.ts']
+    const broken = stores.flatMap((store) => importsOf(`stores/${store}`)).filter(({ to }) => stores.some((other) => to === `stores/${other}`))
+    expect(broken).toEqual([])
+  })
+
+  it('would notice a forbidden import', () => {
+    expect(isAllowed({ file: 'core/decide.ts', to: 'node:fs' })).toBe(false)
+    expect(isAllowed({ file: 'adapters/mcp/gateway.ts', to: 'core/json.ts' })).toBe(false)
+    expect(isAllowed({ file: 'core/decide.ts', to: 'crypto/keys.ts' })).toBe(false)
+  })
+})
