@@ -8,13 +8,14 @@ import type { Approval, EnrolledKey } from '../core/evidence.ts'
 import { InputError, RefusedError } from '../core/errors.ts'
 import { asJson, type Json } from '../core/json.ts'
 import { approvalRecord, fromRecord, openApprovalsRecord } from '../core/records.ts'
-import { importKey } from '../crypto/keys.ts'
+import { importKey, verifyBytes } from '../crypto/keys.ts'
 import { listAll, perform, type ServiceOptions } from './acts.ts'
 
 /** An approval as stored. `presented` is what a person is shown; render it with `toDisplay`. */
 export type ApprovalRecord = Approval & { readonly presented: Json }
 
-export type Verdict = 'approved' | 'denied'
+export const VERDICTS = ['approved', 'denied'] as const
+export type Verdict = (typeof VERDICTS)[number]
 
 export interface ApprovalAnswer {
   readonly id: string
@@ -93,10 +94,8 @@ async function answerOnce(
 
 function assertProved(approval: ApprovalRecord, verdict: Verdict, signature: string, by: EnrolledKey): void {
   if (by.role !== 'approver') throw new RefusedError('identity.key-role', 'only an approver key answers approvals')
-  const isTheirs = importKey({ ...by.jwk }).verify(
-    toApprovalMessage(approval, verdict),
-    new Uint8Array(Buffer.from(signature, 'base64url')),
-  )
+  const message = toApprovalMessage(approval, verdict)
+  const isTheirs = verifyBytes(importKey({ ...by.jwk }), message, Buffer.from(signature, 'base64url'))
   if (!isTheirs)
     throw new RefusedError('identity.bad-proof', 'the answer is not signed by this approver for this action')
 }

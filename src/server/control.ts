@@ -3,19 +3,24 @@
  * The control plane: one closed table of methods, each with the roles that may call it and the exact parameters that it
  * takes. The caller was authenticated by the listener, or holds the private key on this machine.
  */
-import { z } from 'zod'
-
-import type { EnrolledKey, KeyRole, RevocationDimension } from '../core/evidence.ts'
+import {
+  KEY_ROLES,
+  REVOCATION_DIMENSIONS,
+  type EnrolledKey,
+  type KeyRole,
+  type RevocationDimension,
+} from '../core/evidence.ts'
 import { InputError, RefusedError } from '../core/errors.ts'
+import { fail, readObject, readText, type Field, type Fields } from '../core/grant-fields.ts'
 import { asJson, isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import { note, type ServiceOptions } from './acts.ts'
-import type { Approvals } from './approvals.ts'
+import { VERDICTS, type Approvals } from './approvals.ts'
 import { showEntry } from './entries.ts'
 import type { Grants } from './grants.ts'
 import type { Keys } from './keys.ts'
 import { toRevocationId } from './revocation-ids.ts'
 import type { Revocations } from './revocations.ts'
-import type { Tasks } from './tasks.ts'
+import type { TaskOpening, Tasks } from './tasks.ts'
 
 export interface Services {
   readonly keys: Keys
@@ -60,14 +65,6 @@ const OPENERS: readonly KeyRole[] = ['operator', 'host']
 const READERS_OF_APPROVALS: readonly KeyRole[] = ['operator', 'approver']
 const APPROVER: readonly KeyRole[] = ['approver']
 
-const id = z.string().min(1).max(1024)
-const nothing = z.strictObject({})
-const role = z.enum(['agent', 'host', 'pep', 'operator', 'approver'])
-const dimension = z.enum(['credential', 'actor', 'subject', 'grant', 'task', 'tool', 'all'])
-/** A document that has a parser of its own. */
-const document = z.record(z.string(), z.unknown())
-const principal = z.union([id, z.strictObject({ type: id, id })])
-
 export function createControl(options: ControlOptions): Control {
   const methods = toMethods(options)
   return {
@@ -96,88 +93,80 @@ function toMethods(options: ControlOptions): ReadonlyMap<string, Method> {
 
 type Row = readonly [string, Method]
 
-/** A row of the table: parameters are parsed before anything else happens. */
-function row<T>(
+/** A row of the table. Any parameter that is not among `known` is an error, before anything else happens. */
+function row(
   name: string,
   roles: readonly KeyRole[],
-  schema: z.ZodType<T>,
-  run: (params: T, by: EnrolledKey, raw: JsonObject) => Promise<Json>,
+  known: readonly string[],
+  run: (params: Fields, by: EnrolledKey) => Promise<Json>,
 ): Row {
-  return [
-    name,
-    {
-      roles,
-      async run(params, by) {
-        const parsed = schema.safeParse(params)
-        if (parsed.success) return run(parsed.data, by, isJsonObject(params) ? params : {})
-        const [issue] = parsed.error.issues
-        const where =
-          issue === undefined || issue.path.length === 0 ? 'parameters' : `\`${issue.path.map(String).join('.')}\``
-        throw new InputError(`\`${name}\`: ${where}: ${issue?.message.toLowerCase() ?? 'not understood'}`)
-      },
-    },
-  ]
+  return [name, { roles, run: async (params, by) => run(readObject({ path: name, value: params }, known), by) }]
 }
 
 function keyMethods({ services: { keys, grants, tasks } }: ControlOptions): readonly Row[] {
-  const enrolment = z.strictObject({ role, name: id, jwk: document })
-  const opening = z.strictObject({ purpose: z.string(), principal, actor: id, grant: id.optional() })
   return [
-    row('key.enrol', OPERATOR, enrolment, async (params, by, raw) =>
-      asJson(await keys.enrol({ role: params.role, name: params.name, jwk: raw['jwk'] ?? null, by: by.jkt })),
+    row('key.enrol', OPERATOR, ['role', 'name', 'jwk'], async (params, by) => {
+      const role = readOneOf(params.need('role'), KEY_ROLES)
+      const name = readText(params.need('name'))
+      return asJson(await keys.enrol({ role, name, jwk: params.need('jwk').value, by: by.jkt }))
+    }),
+    row('key.list', OPERATOR, ['role'], async (params) => {
+      const role = params.has('role') ? readOneOf(params.need('role'), KEY_ROLES) : undefined
+      return (await keys.list(role)).map(asJson)
+    }),
+    row('grant.create', OPERATOR, ['grant'], async (params, by) =>
+      asJson(await grants.create(params.need('grant').value, by)),
     ),
-    row('key.list', OPERATOR, z.strictObject({ role: role.optional() }), async (params) =>
-      (await keys.list(params.role)).map(asJson),
-    ),
-    row('grant.create', OPERATOR, z.strictObject({ grant: document }), async (_params, by, raw) =>
-      asJson(await grants.create(raw['grant'] ?? null, by)),
-    ),
-    row('grant.list', OPERATOR, nothing, async () => (await grants.list()).map(asJson)),
-    row('grant.show', OPERATOR, z.strictObject({ id }), async (params) => asJson(await grants.show(params.id))),
-    row('task.open', OPENERS, opening, async ({ grant, ...params }, by) =>
-      asJson(await tasks.open({ ...params, ...(grant === undefined ? {} : { grant }), openedBy: by })),
+    row('grant.list', OPERATOR, [], async () => (await grants.list()).map(asJson)),
+    row('grant.show', OPERATOR, ['id'], async (params) => asJson(await grants.show(readText(params.need('id'))))),
+    row('task.open', OPENERS, ['purpose', 'principal', 'actor', 'grant'], async (params, by) =>
+      asJson(await tasks.open({ ...readOpening(params), openedBy: by })),
     ),
   ]
 }
 
 function approvalMethods({ services: { approvals } }: ControlOptions): readonly Row[] {
-  const verdict = z.enum(['approved', 'denied'])
   return [
-    row('approval.list', READERS_OF_APPROVALS, z.strictObject({ all: z.boolean().optional() }), async (params) =>
-      (await approvals.list({ all: params.all ?? false })).map(asJson),
+    row('approval.list', READERS_OF_APPROVALS, ['all'], async (params) => {
+      const all = params.has('all') && readOneOf(params.need('all'), [true, false])
+      return (await approvals.list({ all })).map(asJson)
+    }),
+    row('approval.show', READERS_OF_APPROVALS, ['id'], async (params) =>
+      asJson(await approvals.show(readText(params.need('id')))),
     ),
-    row('approval.show', READERS_OF_APPROVALS, z.strictObject({ id }), async (params) =>
-      asJson(await approvals.show(params.id)),
-    ),
-    row('approval.answer', APPROVER, z.strictObject({ id, verdict, signature: id }), async (params, by) =>
-      asJson(await approvals.answer({ ...params, by })),
-    ),
+    row('approval.answer', APPROVER, ['id', 'verdict', 'signature'], async (params, by) => {
+      const id = readText(params.need('id'))
+      const verdict = readOneOf(params.need('verdict'), VERDICTS)
+      return asJson(await approvals.answer({ id, verdict, signature: readText(params.need('signature')), by }))
+    }),
   ]
 }
 
 function revocationMethods({ services, canary }: ControlOptions): readonly Row[] {
   const { revocations } = services
   return [
-    row('revoke', OPERATOR, z.strictObject({ dimension, id: id.optional() }), async (params, by) => {
-      const target = await toRevocationId(services, params.dimension, params.id)
-      const { revocation, recorded } = await revocations.revoke(params.dimension, target, by)
+    row('revoke', OPERATOR, ['dimension', 'id'], async (params, by) => {
+      const dimension = readOneOf(params.need('dimension'), REVOCATION_DIMENSIONS)
+      const given = params.has('id') ? readText(params.need('id')) : undefined
+      const id = await toRevocationId(services, dimension, given)
+      const { revocation, recorded } = await revocations.revoke(dimension, id, by)
       // The kill switch is in force by now; the canary only says who has noticed.
-      const { peps, silent } = await canary(params.dimension, target)
+      const { peps, silent } = await canary(dimension, id)
       return { ...asJson(revocation), recorded, peps, silent }
     }),
-    row('revocation.list', OPERATOR, nothing, async () => revocations.list().map(asJson)),
+    row('revocation.list', OPERATOR, [], async () => revocations.list().map(asJson)),
   ]
 }
 
 function ownMethods(options: ControlOptions): readonly Row[] {
   const { services, store } = options
   return [
-    row('manifest.reload', OPERATOR, nothing, async (_params, by) => {
+    row('manifest.reload', OPERATOR, [], async (_params, by) => {
       await options.reload()
       await note(options, { act: 'manifest.reload', by: by.jkt, subject: 'system', detail: {} })
       return { reloaded: true }
     }),
-    row('status', OPERATOR, nothing, async () => ({
+    row('status', OPERATOR, [], async () => ({
       ...(await options.status?.()),
       rev: services.revocations.rev(),
       fresh: services.revocations.fresh(),
@@ -186,6 +175,29 @@ function ownMethods(options: ControlOptions): readonly Row[] {
       entries: await store.log.size(),
       checkpoint: (await store.log.checkpoint()) ?? null,
     })),
-    row('entry.show', OPERATOR, z.strictObject({ id }), async (params) => showEntry(store, params.id)),
+    row('entry.show', OPERATOR, ['id'], async (params) => showEntry(store, readText(params.need('id')))),
   ]
+}
+
+function readOpening(params: Fields): Omit<TaskOpening, 'openedBy'> {
+  const purpose = params.need('purpose')
+  if (typeof purpose.value !== 'string') return fail(purpose, 'must be a text')
+  return {
+    // Unlike a name, a purpose may have several lines.
+    purpose: purpose.value,
+    principal: readPrincipal(params.need('principal')),
+    actor: readText(params.need('actor')),
+    ...(params.has('grant') ? { grant: readText(params.need('grant')) } : {}),
+  }
+}
+
+function readPrincipal(field: Field): TaskOpening['principal'] {
+  if (!isJsonObject(field.value)) return readText(field)
+  const fields = readObject(field, ['type', 'id'])
+  return { type: readText(fields.need('type')), id: readText(fields.need('id')) }
+}
+
+function readOneOf<T extends Json>(field: Field, choices: readonly T[]): T {
+  const found = choices.find((choice) => choice === field.value)
+  return found ?? fail(field, `must be one of ${choices.map(String).join(', ')}`)
 }

@@ -33,8 +33,6 @@ export interface Keys {
 }
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
-/** The public members of the keys that we accept (RFC 7638 §3.2, RFC 8037 §2): all that a thumbprint covers. */
-const PUBLIC_MEMBERS = ['kty', 'crv', 'x', 'y'] as const
 const KEYS_PREFIX = 'key/'
 
 export function createKeys(options: ServiceOptions): Keys {
@@ -73,16 +71,6 @@ export function createKeys(options: ServiceOptions): Keys {
   return keys
 }
 
-/** The public part of a JWK as strings. Throws `InputError` when it is no key of a kind that we take. */
-export function toPublicJwk(jwk: Json): Readonly<Record<string, string>> {
-  if (!isJsonObject(jwk)) throw new InputError('a key must be a JWK, an object')
-  const members = PUBLIC_MEMBERS.flatMap((name) => {
-    const value = jwk[name]
-    return typeof value === 'string' ? [[name, value] as const] : []
-  })
-  return Object.fromEntries(members)
-}
-
 async function assertMayEnrol(read: ReadOne, by: string): Promise<void> {
   if (by === 'system') return
   const enroller = await read<EnrolledKey>(keyRecord(by))
@@ -95,9 +83,9 @@ function toEnrolled({ role, name, jwk, by }: Enrolment, now: number): EnrolledKe
   if (!NAME.test(name)) {
     throw new InputError(`\`${name}\` is not a name: letters, digits, \`.\`, \`_\` and \`-\`, at most 64`)
   }
-  const publicJwk = toPublicJwk(jwk)
-  const { jkt } = importKey({ ...publicJwk })
-  return { jkt, name, role, jwk: publicJwk, enrolledAt: now, by }
+  if (!isJsonObject(jwk)) throw new InputError('a key must be a JWK, an object')
+  const key = importKey(jwk)
+  return { jkt: key.jkt, name, role, jwk: { ...key.jwk }, enrolledAt: now, by }
 }
 
 async function findExisting(read: ReadOne, key: EnrolledKey): Promise<EnrolledKey | undefined> {

@@ -17,33 +17,29 @@ interface Known {
 
 const THUMBPRINT = /^[A-Za-z0-9_-]{43}$/
 
+const NORMALISE: Readonly<Record<RevocationDimension, (id: string, known: Known) => string | Promise<string>>> = {
+  all: () => '*',
+  actor: async (id, { keys }) => toThumbprint(keys, id),
+  subject: (id) => (id.includes('/') ? id : `user/${id}`),
+  tool: (id) => (/^[^/]+\/.+$/.test(id) ? id : refuse(`\`${id}\` is not a tool, write UPSTREAM/TOOL`)),
+  grant: async (id, { grants }) => (await grants.show(id)).id,
+  task: async (id, { tasks }) => (await tasks.find(id))?.txn ?? refuse(`there is no task \`${id}\``),
+  credential: (id) => id,
+}
+
 /** The id within the dimension, as in `ports/revocations.ts`. Throws `InputError` when it names nothing. */
 export async function toRevocationId(
   known: Known,
   dimension: RevocationDimension,
   id: string | undefined,
 ): Promise<string> {
-  if (dimension === 'all') {
-    if (id === undefined || id === '*') return '*'
-    throw new InputError('`all` takes no id')
-  }
-  if (id === undefined) throw new InputError(`say which ${dimension} to revoke`)
-  switch (dimension) {
-    case 'actor':
-      return toThumbprint(known.keys, id)
-    case 'subject':
-      return id.includes('/') ? id : `user/${id}`
-    case 'tool':
-      if (/^[^/]+\/.+$/.test(id)) return id
-      throw new InputError(`\`${id}\` is not a tool, write UPSTREAM/TOOL`)
-    case 'grant':
-      return (await known.grants.show(id)).id
-    case 'task':
-      if ((await known.tasks.find(id)) !== undefined) return id
-      throw new InputError(`there is no task \`${id}\``)
-    case 'credential':
-      return id
-  }
+  if (dimension === 'all' && id !== undefined && id !== '*') refuse('`all` takes no id')
+  if (dimension !== 'all' && id === undefined) refuse(`say which ${dimension} to revoke`)
+  return NORMALISE[dimension](id ?? '*', known)
+}
+
+function refuse(message: string): never {
+  throw new InputError(message)
 }
 
 /** A thumbprint is taken as it is, also when the store is away: the kill switch must not depend on it. */

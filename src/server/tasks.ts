@@ -22,7 +22,7 @@ export interface TasksOptions extends ServiceOptions {
 export interface TaskOpening {
   /** What the principal asked for, in their words. */
   readonly purpose: string
-  /** `alice`, `user/alice` or both parts; a bare id is of type `user`. */
+  /** A bare id is of type `user`. */
   readonly principal: string | Pick<Entity, 'type' | 'id'>
   /** Name or thumbprint of an enrolled agent key. */
   readonly actor: string
@@ -109,12 +109,11 @@ async function record(options: TasksOptions, task: Task): Promise<Task> {
   })
 }
 
-/** `alice` is `user/alice`. The id may hold slashes, the type may not. */
+/** A bare id is a user, as in the human form of a grant. */
 function parsePrincipal(given: TaskOpening['principal']): Pick<Entity, 'type' | 'id'> {
-  const [, type = 'user', id = ''] =
-    typeof given === 'string' ? (/^(?:([A-Za-z][\w-]*)\/)?(.+)$/s.exec(given) ?? []) : ['', given.type, given.id]
+  const { type, id } = typeof given === 'string' ? { type: 'user', id: given } : given
   if (id !== '' && type !== '' && id.length <= 512) return { type, id }
-  throw new InputError('a principal is an id such as `alice` or `user/alice`')
+  throw new InputError('a principal is an id such as `alice`, or a type and an id')
 }
 
 async function findActor(keys: Keys, given: string): Promise<EnrolledKey> {
