@@ -28,18 +28,12 @@ const encoder = new TextEncoder()
 
 // The parameter is `unknown` because values made elsewhere may break the promise of their type.
 function write(value: unknown, room: number): string {
-  switch (typeof value) {
-    case 'string':
-      return writeString(value)
-    case 'number':
-      return writeNumber(value)
-    case 'boolean':
-      return value ? 'true' : 'false'
-    case 'object':
-      return value === null ? 'null' : writeNested(value, room)
-    default:
-      throw new InputError('value is not JSON')
-  }
+  if (typeof value === 'string') return writeString(value)
+  if (typeof value === 'number') return writeNumber(value)
+  if (typeof value === 'boolean') return value ? 'true' : 'false'
+  if (value === null) return 'null'
+  if (typeof value === 'object') return writeNested(value, room)
+  throw new InputError('value is not JSON')
 }
 
 function writeString(value: string): string {
@@ -68,8 +62,8 @@ function writeArray(items: readonly unknown[], room: number): string {
 
 function writeObject(members: Readonly<Record<string, unknown>>, room: number): string {
   let out = ''
-  // The default order of `sort` is that of UTF-16 code units, which RFC 8785 asks for.
-  for (const name of Object.keys(members).sort()) {
+  // The default order of sorting is that of UTF-16 code units, which RFC 8785 asks for.
+  for (const name of Object.keys(members).toSorted()) {
     const member = members[name]
     if (member !== undefined) out += `${out === '' ? '' : ','}${writeString(name)}:${write(member, room)}`
   }

@@ -8,7 +8,7 @@ import { InputError } from './errors.ts'
 import type { Json } from './json.ts'
 import { isRoundTrip } from './number-form.ts'
 
-export interface ParseOptions {
+export interface ParseJsonOptions {
   /**
    * `round-trip` (default): a number whose decimal value is not that of its ECMAScript shortest form is refused, and so is
    * an integer value beyond ±2^53. `any`: any finite number, for answers of upstreams, which we label but do not bind.
@@ -39,7 +39,7 @@ interface Scanner {
  * Throws `InputError` (`system.malformed`) whose message holds an offset in UTF-16 code units and never the content. Does
  * not limit the length of the input, and does not promise that names keep their order: integer-like names come first.
  */
-export function parseJson(input: string | Uint8Array, options: ParseOptions = {}): Json {
+export function parseJson(input: string | Uint8Array, options: ParseJsonOptions = {}): Json {
   const text = typeof input === 'string' ? input : decodeUtf8(input)
   if (!text.isWellFormed()) throw new InputError('lone surrogate in the input')
   const room = Math.min(options.maxDepth ?? DEFAULT_DEPTH, DEPTH_LIMIT)
