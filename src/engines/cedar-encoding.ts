@@ -8,6 +8,7 @@ import type { CedarValueJson, EntityJson, TypeAndId } from '@cedar-policy/cedar-
 import type { EngineDocument } from '../core/engine-document.ts'
 import { InputError } from '../core/errors.ts'
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
+import { isJsonArray, parsePointer, valueAt } from '../core/pointer.ts'
 
 /** What Cedar is asked. Every type of it is fixed; AuthZEN types and ids live inside entity ids. */
 export interface CedarCall {
@@ -174,7 +175,7 @@ function toText(value: Json | undefined, path: string): string {
 }
 
 function toTexts(value: Json | undefined, path: string): CedarValueJson[] {
-  if (!isList(value)) throw wrong(path, 'a list of strings')
+  if (!isJsonArray(value)) throw wrong(path, 'a list of strings')
   if (value.length > MAX_VALUES) throw tooLarge()
   return value.map((item) => toText(item, path))
 }
@@ -212,21 +213,10 @@ function addWanted(tags: Record<string, CedarValueJson>, wanted: ReadonlySet<str
   return count
 }
 
-/** The value at an RFC 6901 pointer, exactly as `addAll` would name it: no `01`, no `-`, only own members. */
+/** The value at an RFC 6901 pointer, found only under the one spelling that `addAll` gives it. */
 function resolve(root: JsonObject, pointer: string): Json | undefined {
-  if (!pointer.startsWith('/')) return undefined
-  let value: Json | undefined = root
-  for (const part of pointer.slice(1).split('/')) {
-    const key = part.replaceAll('~1', '/').replaceAll('~0', '~')
-    if (escapeKey(key) !== part) return undefined
-    value = toMemberOf(value, key)
-  }
-  return value
-}
-
-function toMemberOf(value: Json | undefined, key: string): Json | undefined {
-  if (isList(value)) return /^(?:0|[1-9]\d*)$/.test(key) ? value[Number(key)] : undefined
-  return isJsonObject(value) && Object.hasOwn(value, key) ? value[key] : undefined
+  const path = pointer.startsWith('/') ? parsePointer(pointer.slice(1)) : undefined
+  return path === undefined ? undefined : valueAt(root, path)
 }
 
 function escapeKey(key: string): string {
@@ -239,7 +229,7 @@ function toValue(value: Json): CedarValueJson {
   if (typeof value === 'string') return { kind: 'string', text: value }
   if (typeof value === 'boolean') return { kind: 'boolean', truth: value }
   if (typeof value === 'number') return toNumber(value)
-  if (isList(value)) return { kind: 'array', length: value.length }
+  if (isJsonArray(value)) return { kind: 'array', length: value.length }
   return { kind: 'object', length: Object.values(value).filter((member) => member !== undefined).length }
 }
 
@@ -272,10 +262,6 @@ function assertPlain(value: unknown, depth: number): void {
 
 function assertText(value: string): void {
   if (!value.isWellFormed()) throw new InputError('engine document has a lone surrogate')
-}
-
-function isList(value: Json | undefined): value is readonly Json[] {
-  return Array.isArray(value)
 }
 
 function wrong(path: string, expected: string): InputError {
