@@ -25,7 +25,11 @@ const request = (disposition: Disposition, params: readonly string[]): ClientMet
   params,
 })
 const list = (member: string): ClientMethod => ({ kind: 'request', disposition: 'list', params: ['cursor'], member })
-const notification = (params: readonly string[]): ClientMethod => ({ kind: 'notification', disposition: 'pass', params })
+const notification = (params: readonly string[]): ClientMethod => ({
+  kind: 'notification',
+  disposition: 'pass',
+  params,
+})
 
 const CLIENT_METHODS: ReadonlyMap<string, ClientMethod> = new Map([
   ['initialize', request('pass', ['protocolVersion', 'capabilities', 'clientInfo'])],

@@ -1,0 +1,185 @@
+/**
+ * @module
+ * A tool server behind streamable HTTP. Requests carry the gateway's own headers only; redirects are errors, so that
+ * no secret follows one; each stream answers only the request that opened it.
+ */
+import { setTimeout as wait } from 'node:timers/promises'
+import { UnavailableError, type JsonObject } from '../../index.ts'
+import { findProgressId, parseServerMessage, toIdKey, toServerAnswer, type ServerMessage } from './message.ts'
+import { toServerDisposition } from './methods.ts'
+import { readEvents, readText } from './sse.ts'
+import type { UpstreamConfig } from './types.ts'
+import {
+  toAborted,
+  type CallOptions,
+  type ConnectionOptions,
+  type OutgoingRequest,
+  type ServerNotification,
+  type UpstreamAnswer,
+  type UpstreamConnection,
+} from './upstream.ts'
+
+/** Milliseconds for a message whose answer nobody waits for. */
+const COURTESY = 2000
+
+type HttpConfig = UpstreamConfig & { readonly url: string }
+
+interface Link {
+  readonly config: HttpConfig
+  readonly options: ConnectionOptions
+  /** The upstream's own MCP session id. */
+  mcpSessionId?: string
+  version?: string
+  open: boolean
+}
+
+/** Creates the connection; nothing is sent before the first call. */
+export function createHttpConnection(config: HttpConfig, options: ConnectionOptions): UpstreamConnection {
+  const link: Link = { config, options, open: true }
+  return {
+    call: (request, callOptions) => call(link, request, callOptions),
+    notify: async (method, params) => {
+      const message = { jsonrpc: '2.0', method, ...(params === undefined ? {} : { params }) }
+      const response = await post(link, message, AbortSignal.timeout(30_000))
+      await response.body?.cancel()
+    },
+    agree: (version) => {
+      link.version = version
+    },
+    isOpen: () => link.open,
+    stderr: () => '',
+    close: () => close(link),
+  }
+}
+
+async function close(link: Link): Promise<void> {
+  const wasOpen = link.open
+  link.open = false
+  if (!wasOpen || link.mcpSessionId === undefined) return
+  const signal = AbortSignal.timeout(COURTESY)
+  const asked = fetch(link.config.url, { method: 'DELETE', headers: toHeaders(link), redirect: 'error', signal })
+  await asked.then((response) => response.body?.cancel()).catch(() => undefined)
+}
+
+function toHeaders(link: Link): Headers {
+  const headers = new Headers(link.config.headers)
+  headers.set('content-type', 'application/json')
+  headers.set('accept', 'application/json, text/event-stream')
+  if (link.mcpSessionId !== undefined) headers.set('mcp-session-id', link.mcpSessionId)
+  if (link.version !== undefined) headers.set('mcp-protocol-version', link.version)
+  return headers
+}
+
+/** Posts one message. Rejects for every status outside 2xx, whose body is not read. */
+async function post(link: Link, message: JsonObject, signal: AbortSignal): Promise<Response> {
+  if (!link.open) throw new UnavailableError('the session with the tool server has ended')
+  const response = await fetch(link.config.url, {
+    method: 'POST',
+    headers: toHeaders(link),
+    body: JSON.stringify(message),
+    redirect: 'error',
+    signal,
+  })
+  if (response.ok) return response
+  await response.body?.cancel()
+  if (response.status === 404 && link.mcpSessionId !== undefined) link.open = false
+  throw new UnavailableError(`the tool server answered with status ${response.status}`)
+}
+
+async function call(link: Link, request: OutgoingRequest, options: CallOptions): Promise<UpstreamAnswer> {
+  const { id, method, params } = request
+  try {
+    const response = await post(link, { jsonrpc: '2.0', id, method, params }, options.signal)
+    if (method === 'initialize') keepSessionId(link, response.headers.get('mcp-session-id'))
+    return await readAnswer(link, response, request, options)
+  } catch (error) {
+    if (!options.signal.aborted) throw toFault(error)
+    await cancel(link, request)
+    throw toAborted()
+  }
+}
+
+function keepSessionId(link: Link, id: string | null): void {
+  if (id !== null) link.mcpSessionId = id
+}
+
+function toFault(error: unknown): UnavailableError {
+  if (error instanceof UnavailableError) return error
+  return new UnavailableError('the tool server could not be reached', { cause: error })
+}
+
+async function cancel(link: Link, { id, method }: OutgoingRequest): Promise<void> {
+  // MCP: a client must not cancel `initialize`.
+  if (method === 'initialize') return
+  const message = { jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: id } }
+  const asked = post(link, message, AbortSignal.timeout(COURTESY)).then((response) => response.body?.cancel())
+  await Promise.race([asked.catch(() => undefined), wait(COURTESY, undefined, { ref: false })])
+}
+
+async function readAnswer(
+  link: Link,
+  response: Response,
+  request: OutgoingRequest,
+  options: CallOptions,
+): Promise<UpstreamAnswer> {
+  const type = response.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase()
+  if (type === 'text/event-stream') return readStream(link, response, request, options)
+  if (type === 'application/json') {
+    const message = parseServerMessage(await readText(response.body, link.options.limit))
+    if (isAnswerTo(message, request)) return message
+  } else {
+    await response.body?.cancel()
+  }
+  throw new UnavailableError('the tool server did not answer this call')
+}
+
+async function readStream(
+  link: Link,
+  response: Response,
+  request: OutgoingRequest,
+  options: CallOptions,
+): Promise<UpstreamAnswer> {
+  for await (const data of readEvents(response.body, link.options.limit)) {
+    // An event without data primes a stream for resumption, which this version does not use.
+    if (data === '') continue
+    const message = parseServerMessage(data)
+    if (message === undefined) throw new UnavailableError('the tool server sent a message that cannot be read')
+    if (isAnswerTo(message, request)) return message
+    await receive(link, message, request, options)
+  }
+  throw new UnavailableError('the tool server ended the stream without an answer')
+}
+
+function isAnswerTo(message: ServerMessage | undefined, request: OutgoingRequest): message is UpstreamAnswer {
+  return message?.kind === 'response' && toIdKey(message.id) === toIdKey(request.id)
+}
+
+async function receive(
+  link: Link,
+  message: ServerMessage,
+  request: OutgoingRequest,
+  options: CallOptions,
+): Promise<void> {
+  const { onProblem, onSignal } = link.options
+  if (message.kind === 'response') {
+    return onProblem('system.upstream', 'the tool server answered a call that was not made on this stream')
+  }
+  const disposition = toServerDisposition(message.method)
+  if (message.kind === 'request') return answerServer(link, message.id, disposition === 'answer')
+  if (disposition === 'signal') onSignal(message.method)
+  if (disposition !== 'label' || !belongsTo(message, request)) return
+  await options.onNotification?.(message).catch(() => {
+    onProblem('system.indeterminate', 'a notification could not be labelled and was dropped')
+  })
+}
+
+function belongsTo({ method, params }: ServerNotification, request: OutgoingRequest): boolean {
+  if (method !== 'notifications/progress') return true
+  const wanted = findProgressId(request.params)
+  return wanted !== undefined && findProgressId({ _meta: params }) === wanted
+}
+
+async function answerServer(link: Link, id: string | number, isPing: boolean): Promise<void> {
+  const answered = post(link, toServerAnswer(id, isPing), AbortSignal.timeout(COURTESY))
+  await answered.then((response) => response.body?.cancel()).catch(() => undefined)
+}

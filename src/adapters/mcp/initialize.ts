@@ -1,0 +1,102 @@
+/**
+ * @module
+ * The beginning of an MCP session: a connection to the upstream, the `initialize` exchange, the task.
+ */
+import { isJsonObject, type JsonObject, type Mode, type Task } from '../../index.ts'
+import { createCatalogue, type Catalogue } from './catalogue.ts'
+import { createConnection } from './connect.ts'
+import { toBinding, type McpSession } from './mcp-sessions.ts'
+import { refuse, toErrorText, toResultText, type ClientMessage, type JsonRpcId } from './message.ts'
+import { WITHHELD_CAPABILITIES } from './methods.ts'
+import type { GatewayInput, GatewayOptions, UpstreamConfig } from './types.ts'
+import type { UpstreamAnswer, UpstreamConnection } from './upstream.ts'
+
+/** Milliseconds for a server to start and answer. */
+const PATIENCE = 60_000
+
+export interface InitializeInput {
+  readonly options: GatewayOptions
+  readonly upstream: UpstreamConfig
+  readonly input: GatewayInput
+  readonly message: ClientMessage & { readonly id: JsonRpcId }
+}
+
+export type Initialized =
+  | { readonly ok: true; readonly text: string; readonly made: Omit<McpSession, 'id' | 'inFlight' | 'lastUsed'> }
+  | { readonly ok: false; readonly text: string }
+
+/** Opens a connection and a task. Never throws; a connection that came to nothing is closed. */
+export async function initialize(given: InitializeInput): Promise<Initialized> {
+  const opened = open(given)
+  try {
+    return await exchange(given, opened)
+  } catch {
+    given.options.onProblem?.({
+      upstream: given.upstream.name,
+      reason: 'system.upstream',
+      message: 'the tool server did not initialise',
+    })
+    await opened.connection.close()
+    return { ok: false, text: toErrorText(given.message.id, refuse('system.upstream')) }
+  }
+}
+
+interface Opened {
+  readonly connection: UpstreamConnection
+  readonly catalogue: Catalogue
+  readonly signals: Set<string>
+}
+
+function open({ options, upstream }: InitializeInput): Opened {
+  const signals = new Set<string>()
+  let catalogue: Catalogue | undefined
+  const connection = createConnection(upstream, {
+    limit: options.limits.messageBytes,
+    onSignal: (method) => {
+      signals.add(method)
+      if (method === 'notifications/tools/list_changed') catalogue?.forget()
+    },
+    onProblem: (reason, message) => options.onProblem?.({ upstream: upstream.name, reason, message }),
+  })
+  catalogue = createCatalogue({ connection, clock: options.clock, newId: () => options.pep.newId() })
+  return { connection, catalogue, signals }
+}
+
+async function exchange({ options, upstream, input, message }: InitializeInput, opened: Opened): Promise<Initialized> {
+  const { connection } = opened
+  const signal = AbortSignal.any([input.request.signal, AbortSignal.timeout(PATIENCE)])
+  const params = withholdCapabilities(message.params)
+  const answer = await connection.call({ id: message.id, method: message.method, params }, { signal })
+  const version = answer.value['protocolVersion']
+  if (answer.member === 'error' || typeof version !== 'string') {
+    await connection.close()
+    return { ok: false, text: toErrorText(message.id, refuse('system.upstream')) }
+  }
+  connection.agree(version)
+  const task: Task = input.caller.task ?? (await options.pep.openConnectionTask(input.caller))
+  const text = toInitializeText(answer, options.pep.mode(upstream.name))
+  return {
+    ok: true,
+    text,
+    made: { ...opened, upstream, binding: toBinding(upstream.name, input.caller), task, version },
+  }
+}
+
+function withholdCapabilities({ _meta, ...params }: JsonObject): JsonObject {
+  return { ...params, capabilities: without(params['capabilities'], WITHHELD_CAPABILITIES) }
+}
+
+/**
+ * The result as the client sees it: without `tasks`, whose methods are not served, and in `enforce` without
+ * `instructions`, which go straight into a model's prompt and were accepted by nobody.
+ */
+function toInitializeText(answer: UpstreamAnswer, mode: Mode): string {
+  const { capabilities } = answer.value
+  const shown = { ...answer.value, capabilities: without(capabilities, ['tasks']) }
+  return toResultText(answer.id, mode === 'enforce' ? without(shown, ['instructions']) : shown)
+}
+
+function without(value: JsonObject[string], keys: readonly string[]): JsonObject {
+  if (!isJsonObject(value)) return {}
+  return Object.fromEntries(Object.entries(value).filter(([key]) => !keys.includes(key)))
+}

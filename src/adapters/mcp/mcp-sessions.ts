@@ -1,0 +1,92 @@
+/**
+ * @module
+ * MCP sessions of the gateway's own making. Each belongs to one route, one key and one task; whoever comes with any
+ * other of the three is told what somebody with an invented id is told.
+ */
+import { randomBytes } from 'node:crypto'
+import type { Caller, Task } from '../../index.ts'
+import type { Catalogue } from './catalogue.ts'
+import type { UpstreamConfig } from './types.ts'
+import type { UpstreamConnection } from './upstream.ts'
+
+/** Milliseconds without a request after which a session is ended. */
+const IDLE = 30 * 60_000
+const SWEEP = 60_000
+const LIMIT = 200
+
+export interface McpSession {
+  readonly id: string
+  readonly upstream: UpstreamConfig
+  readonly binding: string
+  /** The task of requests that bring none of their own. */
+  readonly task: Task
+  readonly connection: UpstreamConnection
+  readonly catalogue: Catalogue
+  readonly version: string
+  /** What is under way, by id of the request. */
+  readonly inFlight: Map<string, AbortController>
+  /** `list_changed` methods that the agent has not been told of. */
+  readonly signals: Set<string>
+  lastUsed: number
+}
+
+export interface McpSessions {
+  /** Reserves a place; false when all are taken. Every place is given up by `add` or by `forgo`. */
+  reserve(): boolean
+  forgo(): void
+  add(made: Omit<McpSession, 'id' | 'inFlight' | 'lastUsed'>): McpSession
+  /** The session, if this caller on this route may use it. */
+  find(id: string, binding: string): McpSession | undefined
+  remove(held: McpSession): Promise<void>
+  close(): Promise<void>
+}
+
+/** What a session is bound to: the route, the key that proved the request, and the task that the caller came with. */
+export function toBinding(upstream: string, caller: Caller): string {
+  const { grade, jkt } = caller.proof
+  return JSON.stringify([upstream, jkt === undefined ? { grade } : jkt, caller.task?.txn ?? null])
+}
+
+export function createMcpSessions(clock: { now(): number }): McpSessions {
+  const held = new Map<string, McpSession>()
+  let reserved = 0
+  const remove = async (each: McpSession): Promise<void> => {
+    held.delete(each.id)
+    for (const running of each.inFlight.values()) running.abort()
+    await each.connection.close()
+  }
+  const isOver = (each: McpSession): boolean =>
+    !each.connection.isOpen() || (each.inFlight.size === 0 && clock.now() - each.lastUsed > IDLE)
+  const sweep = (): void => {
+    Promise.allSettled([...held.values()].filter(isOver).map(remove)).catch(() => undefined)
+  }
+  const timer = setInterval(sweep, SWEEP).unref()
+  return {
+    reserve: () => {
+      const isFree = [...held.values()].filter((each) => !isOver(each)).length + reserved < LIMIT
+      if (isFree) reserved += 1
+      return isFree
+    },
+    forgo: () => {
+      reserved -= 1
+    },
+    add: (made) => {
+      reserved -= 1
+      const id = randomBytes(16).toString('base64url')
+      const added: McpSession = { ...made, id, inFlight: new Map(), lastUsed: clock.now() }
+      held.set(id, added)
+      return added
+    },
+    find: (id, binding) => {
+      const found = held.get(id)
+      if (found === undefined || found.binding !== binding || isOver(found)) return undefined
+      found.lastUsed = clock.now()
+      return found
+    },
+    remove,
+    close: async () => {
+      clearInterval(timer)
+      await Promise.allSettled([...held.values()].map(remove))
+    },
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * @module
+ * The calls that wait for an answer on one shared channel: each answer settles the call with its id, once; an answer
+ * with any other id is dropped.
+ */
+import { InvariantError, UnavailableError } from '../../index.ts'
+import { findProgressId, toIdKey, type JsonRpcId } from './message.ts'
+import {
+  toAborted,
+  type CallOptions,
+  type ConnectionOptions,
+  type ServerNotification,
+  type UpstreamAnswer,
+} from './upstream.ts'
+
+/** Notifications of one call that may wait to be labelled; more are dropped. */
+const WAITING = 256
+
+interface Pending {
+  readonly progressId: JsonRpcId | undefined
+  readonly options: CallOptions
+  readonly resolve: (answer: UpstreamAnswer) => void
+  readonly reject: (fault: Error) => void
+  waiting: number
+  tail: Promise<void>
+}
+
+export interface PendingCalls {
+  /** `onAbort` tells the server; it is called at most once, before the call rejects. */
+  add(
+    key: string,
+    progressId: JsonRpcId | undefined,
+    options: CallOptions,
+    onAbort: () => void,
+  ): Promise<UpstreamAnswer>
+  settle(answer: UpstreamAnswer): void
+  progress(message: ServerNotification): void
+  failAll(message: string): void
+}
+
+export function createPendingCalls({ onProblem }: ConnectionOptions): PendingCalls {
+  const pending = new Map<string, Pending>()
+  return {
+    add: async (key, progressId, options, onAbort) => {
+      if (pending.has(key)) throw new InvariantError('two calls under one id')
+      const { promise, resolve, reject } = Promise.withResolvers<UpstreamAnswer>()
+      const abort = (): void => {
+        onAbort()
+        reject(toAborted())
+      }
+      if (options.signal.aborted) throw toAborted()
+      pending.set(key, { progressId, options, resolve, reject, waiting: 0, tail: Promise.resolve() })
+      options.signal.addEventListener('abort', abort, { once: true })
+      try {
+        return await promise
+      } finally {
+        options.signal.removeEventListener('abort', abort)
+        pending.delete(key)
+      }
+    },
+    settle: (answer) => {
+      const key = toIdKey(answer.id)
+      const found = pending.get(key)
+      if (found === undefined) return onProblem('system.upstream', 'the tool server answered a call that nobody made')
+      pending.delete(key)
+      // What came before the answer is labelled and relayed before it.
+      found.tail.then(() => found.resolve(answer), found.reject)
+    },
+    progress: (message) => {
+      const id = findProgressId({ _meta: message.params })
+      const owner = pending.values().find((each) => id !== undefined && each.progressId === id)
+      if (owner !== undefined) queue(owner, message, onProblem)
+    },
+    failAll: (message) => {
+      for (const each of pending.values()) each.reject(new UnavailableError(message))
+      pending.clear()
+    },
+  }
+}
+
+function queue(owner: Pending, message: ServerNotification, onProblem: ConnectionOptions['onProblem']): void {
+  const { onNotification } = owner.options
+  if (onNotification === undefined || owner.waiting >= WAITING) return
+  owner.waiting += 1
+  owner.tail = owner.tail
+    .then(() => onNotification(message))
+    .catch(() => onProblem('system.indeterminate', 'a notification could not be labelled and was dropped'))
+    .finally(() => (owner.waiting -= 1))
+}

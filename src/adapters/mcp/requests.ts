@@ -1,0 +1,111 @@
+/**
+ * @module
+ * Answers one request within an MCP session: decided, listed or passed.
+ */
+import { REASONS } from '../../index.ts'
+import { answerDecided } from './decided.ts'
+import { toListResult, toToolListResult, type View } from './listing.ts'
+import type { McpSession } from './mcp-sessions.ts'
+import { refuse, toErrorText, toIdKey, toResultText, type ClientMessage, type JsonRpcId } from './message.ts'
+import { readAllPages } from './pages.ts'
+import { createReply, parseAccept, toJsonResponse, type Reply } from './reply.ts'
+import type { GatewayInput, GatewayOptions } from './types.ts'
+
+/** Requests of one session that may be under way at once. */
+const CONCURRENT = 64
+const LOG_LEVELS = ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency']
+
+export interface RequestInput {
+  readonly options: GatewayOptions
+  readonly held: McpSession
+  readonly input: GatewayInput
+  readonly message: ClientMessage & { readonly id: JsonRpcId }
+}
+
+/** Settles with the response as soon as there is something to send; the rest follows on its stream. */
+export function answerRequest(given: RequestInput): Promise<Response> {
+  const { options, held, input, message } = given
+  const key = toIdKey(message.id)
+  // Two requests under one id could be answered with each other's results.
+  if (held.inFlight.has(key)) {
+    return Promise.resolve(toJsonResponse(toErrorText(message.id, refuse('system.malformed')), 200))
+  }
+  if (held.inFlight.size >= CONCURRENT) {
+    return Promise.resolve(toJsonResponse(toErrorText(message.id, refuse('system.indeterminate')), 503))
+  }
+  const running = new AbortController()
+  held.inFlight.set(key, running)
+  const signal = AbortSignal.any([running.signal, input.request.signal])
+  const accept = parseAccept(input.request.headers.get('accept'))
+  const reply = withSignals(
+    held,
+    accept.stream,
+    createReply({ accept, limit: options.limits.messageBytes, onGone: () => running.abort() }),
+  )
+  const fail = (): void => {
+    options.onProblem?.({ upstream: held.upstream.name, reason: 'system.indeterminate', message: 'a request failed' })
+    reply.finish(toErrorText(message.id, refuse('system.indeterminate')))
+  }
+  answer(given, reply, signal)
+    .catch(fail)
+    .finally(() => {
+      held.inFlight.delete(key)
+      held.lastUsed = options.clock.now()
+    })
+    // `fail` and what follows it cannot throw; the linter cannot know.
+    .catch(() => undefined)
+  return reply.response
+}
+
+/** Tells the agent of `list_changed` before the next answer that can carry it. */
+function withSignals(held: McpSession, canCarry: boolean, reply: Reply): Reply {
+  return {
+    ...reply,
+    finish: (message) => {
+      for (const method of canCarry ? held.signals : []) reply.notify(JSON.stringify({ jsonrpc: '2.0', method }))
+      if (canCarry) held.signals.clear()
+      reply.finish(message)
+    },
+  }
+}
+
+async function answer(given: RequestInput, reply: Reply, signal: AbortSignal): Promise<void> {
+  const { options, held, input, message } = given
+  if (message.row.disposition === 'decide') {
+    return answerDecided({ options, held, caller: input.caller, message, reply, signal })
+  }
+  try {
+    reply.finish(message.row.disposition === 'list' ? await list(given) : await pass(given, signal))
+  } catch {
+    options.onProblem?.({
+      upstream: held.upstream.name,
+      reason: 'system.upstream',
+      message: `\`${message.method}\` failed`,
+    })
+    reply.finish(toErrorText(message.id, refuse('system.upstream')))
+  }
+}
+
+/** A whole list on one page. No cursor is ever handed out, so that none is taken back. */
+async function list({ options, held, message }: RequestInput): Promise<string> {
+  const { id, method, params, row } = message
+  const view: View = { pep: options.pep, upstream: held.upstream.name }
+  if (params['cursor'] !== undefined || row.member === undefined) return toErrorText(id, refuse('system.malformed'))
+  if (method === 'tools/list') return toResultText(id, toToolListResult(view, await held.catalogue.refresh()))
+  const listing = await readAllPages(held.connection, { method, member: row.member }, () => options.pep.newId())
+  return toResultText(id, toListResult(view, row.member, listing))
+}
+
+/** A request that carries no action; of its answer only that it succeeded is told, because nothing labels the rest. */
+async function pass({ held, message }: RequestInput, signal: AbortSignal): Promise<string> {
+  const { id, method, params } = message
+  const { level } = params
+  if (method === 'logging/setLevel' && !(typeof level === 'string' && LOG_LEVELS.includes(level))) {
+    return toErrorText(id, refuse('system.malformed'))
+  }
+  const sent = method === 'logging/setLevel' ? { level } : {}
+  const answered = await held.connection.call({ id, method, params: sent }, { signal })
+  if (answered.member === 'result') return toResultText(id, {})
+  const { mcp: code, help: text } = REASONS['system.upstream']
+  return JSON.stringify({ jsonrpc: '2.0', id, error: { code, message: text } })
+}

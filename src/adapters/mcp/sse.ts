@@ -1,0 +1,82 @@
+/**
+ * @module
+ * Reads bodies of an upstream within a bound: a whole document, or the `data` of server-sent events (WHATWG HTML §9.2).
+ * Both decode UTF-8 fatally.
+ */
+import { UnavailableError } from '../../index.ts'
+
+type Decoder = InstanceType<typeof TextDecoder>
+type Body = ReadableStream<Uint8Array> | null
+
+/** The whole body as text. Throws `UnavailableError` past `limit` bytes and for what is not UTF-8. */
+export async function readText(body: Body, limit: number): Promise<string> {
+  const decoder = new TextDecoder('utf-8', { fatal: true })
+  let size = 0
+  let text = ''
+  for await (const chunk of body ?? []) {
+    size += chunk.byteLength
+    if (size > limit) throw new UnavailableError('the upstream answered with more than is taken')
+    text += decode(decoder, chunk)
+  }
+  return text + decode(decoder)
+}
+
+/**
+ * The data of each event of type `message`, in order. An event that the end cuts off is dropped. Throws
+ * `UnavailableError` for an event past `limit` characters and for what is not UTF-8.
+ */
+export async function* readEvents(body: Body, limit: number): AsyncGenerator<string> {
+  const decoder = new TextDecoder('utf-8', { fatal: true })
+  const events = createEventReader(limit)
+  for await (const chunk of body ?? []) yield* events(decode(decoder, chunk))
+  yield* events(decode(decoder))
+}
+
+function decode(decoder: Decoder, chunk?: Uint8Array): string {
+  try {
+    return chunk === undefined ? decoder.decode() : decoder.decode(chunk, { stream: true })
+  } catch (error) {
+    throw new UnavailableError('the upstream answered with bytes that are not UTF-8', { cause: error })
+  }
+}
+
+interface EventState {
+  type: string
+  data: string[]
+}
+
+function createEventReader(limit: number): (chunk: string) => string[] {
+  let carry = ''
+  let size = 0
+  const event: EventState = { type: '', data: [] }
+  return (chunk) => {
+    // A carriage return at the very end may be half of a line break; it waits for the next chunk.
+    const lines = (carry + chunk).split(/\r\n|\n|\r(?!$)/u)
+    carry = lines.pop() ?? ''
+    const done: string[] = []
+    for (const line of lines) {
+      size = line === '' ? 0 : size + line.length
+      if (size > limit) throw new UnavailableError('the upstream sent an event larger than is taken')
+      const data = readLine(event, line)
+      if (data !== undefined) done.push(data)
+    }
+    if (size + carry.length > limit) throw new UnavailableError('the upstream sent an event larger than is taken')
+    return done
+  }
+}
+
+/** Feeds one line; returns the data of the event that an empty line ends. */
+function readLine(event: EventState, line: string): string | undefined {
+  if (line === '') {
+    const { type, data } = event
+    event.type = ''
+    event.data = []
+    return data.length > 0 && (type === '' || type === 'message') ? data.join('\n') : undefined
+  }
+  const colon = line.indexOf(':')
+  const field = colon < 0 ? line : line.slice(0, colon)
+  const value = colon < 0 ? '' : line.slice(colon + 1).replace(/^ /u, '')
+  if (field === 'data') event.data.push(value)
+  if (field === 'event') event.type = value
+  return undefined
+}
