@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 import type { EnrolledKey, Evidence, Task } from '../evidence.ts'
 import type { AccessRequest } from '../request.ts'
 import { verifyIdentity } from './identity.ts'
-import { JKT, makeEvidence, makeRequest, NOW, report } from '../../../test/support/scenario.ts'
+import { JKT, makeEvidence, makeRequest, NOW, report } from './scenario.test-data.ts'
 
 const base = makeEvidence()
 const task: Task | undefined = base.task

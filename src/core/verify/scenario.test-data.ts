@@ -2,12 +2,12 @@
  * @module
  * One harmless scene for the tests of the core: alice's support agent reads customer 42 of the shop.
  */
-import type { EffectReport, EffectKind } from '../../src/core/effect.ts'
-import { joinEffect, toEffect } from '../../src/core/effect.ts'
-import type { Evidence } from '../../src/core/evidence.ts'
-import type { Grant } from '../../src/core/grant.ts'
-import type { JsonObject } from '../../src/core/json.ts'
-import type { AccessRequest, RequestContext } from '../../src/core/request.ts'
+import type { EffectReport, EffectKind } from '../effect.ts'
+import { joinEffect, toEffect } from '../effect.ts'
+import type { Evidence } from '../evidence.ts'
+import type { Grant } from '../grant.ts'
+import type { JsonObject } from '../json.ts'
+import type { AccessRequest, RequestContext } from '../request.ts'
 
 export const NOW = 1_800_000_000_000
 export const JKT = 'jkt-agent'
