@@ -9,3 +9,4 @@ export {
   type MakeStore,
   type StoreHarness,
 } from './store-contract.ts'
+export { engineContract, sampleDocument, type EngineBehaviour, type MakeEngine } from './engine-contract.ts'
