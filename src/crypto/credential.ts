@@ -1,0 +1,144 @@
+/**
+ * @module
+ * Issues and redeems action credentials (design §5). Redemption is the point where a revocation still wins: it is looked at
+ * before and once more after the burn, which is the only thing here that takes time.
+ */
+import { digestOf } from '../core/bind.ts'
+import { ACTION_TYP, type ActionClaims } from '../core/credential.ts'
+import { InvariantError } from '../core/errors.ts'
+import type { RevocationDimension } from '../core/evidence.ts'
+import { asJson } from '../core/json.ts'
+import type { Reason } from '../core/reasons.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { ActionCredential, CredentialAuthority, RedeemRequest, Redemption } from '../ports/credentials.ts'
+import type { RevocationFeed } from '../ports/revocations.ts'
+import { parseActionClaims } from './action-claims.ts'
+import { signJwt, verifyJwt } from './jwt.ts'
+import type { KeyPair } from './keys.ts'
+
+export { toActionClaims, type ActionInput } from './action-claims.ts'
+
+/** No action credential lives longer: it is for one action that is about to be done. */
+export const MAX_ACTION_TTL_SECONDS = 60
+
+const SKEW_SECONDS = 5
+
+export interface AuthorityOptions {
+  readonly issuer: string
+  /** The issuer's key; without its private part only redeeming and the form `object` are possible. */
+  readonly key: KeyPair
+  readonly feed: RevocationFeed
+  /**
+   * Registers `jti` until `expiresMs`; true for the first caller only, over all replicas of the audience. A rejection
+   * refuses the redemption.
+   */
+  readonly burn: (jti: string, expiresMs: number) => Promise<boolean>
+  readonly clock: Clock
+}
+
+/**
+ * An authority for one issuer. `issue` throws `InvariantError` for claims that it would not redeem itself (shape, issuer, a
+ * life beyond `MAX_ACTION_TTL_SECONDS`). `redeem` never throws: a fault is `system.indeterminate`, a stale feed
+ * `system.stale-revocations`, everything else a `credential.*`.
+ *
+ * Does not decide anything: authority was decided before issue. Does not verify that the caller holds the key `jkt`: the
+ * proof of the request has shown that. Does not undo what was begun with a credential that is revoked later.
+ */
+export function createCredentialAuthority(options: AuthorityOptions): CredentialAuthority {
+  // The brand. Claims are looked up here and never read from the object, so that a structurally equal one is worth nothing.
+  const issued = new WeakMap<ActionCredential, ActionClaims>()
+  return {
+    issue(claims, form) {
+      const own = toIssuable(options, claims)
+      const credential: ActionCredential =
+        form === 'object'
+          ? { form, claims: own }
+          : { form, claims: own, compact: signJwt(options.key, ACTION_TYP, asJson(own)) }
+      if (form === 'object') issued.set(credential, own)
+      return Object.freeze(credential)
+    },
+    async redeem(request) {
+      try {
+        return await redeem(options, issued, request)
+      } catch {
+        return refuse('system.indeterminate')
+      }
+    },
+  }
+}
+
+/** A deeply frozen copy: whoever passed the claims in may change theirs. */
+function toIssuable(options: AuthorityOptions, claims: ActionClaims): ActionClaims {
+  const own = parseActionClaims(asJson(claims))
+  if (own === undefined || own.iss !== options.issuer || !isShortLived(own)) {
+    throw new InvariantError('claims that would never be redeemed')
+  }
+  return freeze(own)
+}
+
+function isShortLived(claims: ActionClaims): boolean {
+  return claims.exp > claims.iat && claims.exp - claims.iat <= MAX_ACTION_TTL_SECONDS
+}
+
+function freeze<T extends object>(value: T): T {
+  for (const member of Object.values(value)) if (typeof member === 'object' && member !== null) freeze(member)
+  return Object.freeze(value)
+}
+
+type Issued = WeakMap<ActionCredential, ActionClaims>
+
+async function redeem(options: AuthorityOptions, issued: Issued, request: RedeemRequest): Promise<Redemption> {
+  const claims = open(options, issued, request.credential)
+  if (claims === undefined) return refuse('credential.invalid')
+  const before = refuseMismatch(claims, request) ?? refuseNow(options, claims)
+  if (before !== undefined) return refuse(before)
+  // Kept a little longer than it could be redeemed, for a store whose clock runs ahead.
+  const first = await options.burn(claims.jti, (claims.exp + SKEW_SECONDS) * 1000)
+  if (!first) return refuse('credential.replayed')
+  const after = refuseNow(options, claims)
+  return after === undefined ? { ok: true, claims } : refuse(after)
+}
+
+function refuse(reason: Reason): Redemption {
+  return { ok: false, reason }
+}
+
+/** Claims that this issuer made, whatever the credential says of itself. */
+function open(options: AuthorityOptions, issued: Issued, credential: ActionCredential): ActionClaims | undefined {
+  if (credential.form === 'object') return issued.get(credential)
+  if (typeof credential.compact !== 'string') return undefined
+  const claims = parseActionClaims(verifyJwt(options.key, ACTION_TYP, credential.compact))
+  return claims !== undefined && claims.iss === options.issuer && isShortLived(claims) ? claims : undefined
+}
+
+/** What does not change: audience, key and the action itself. */
+function refuseMismatch(claims: ActionClaims, request: RedeemRequest): Reason | undefined {
+  const [detail] = claims.authorization_details
+  const digest = digestOf(request.body, Buffer.from(detail.salt, 'base64url'))
+  const matches = claims.aud === request.aud && claims.cnf.jkt === request.jkt && detail.digest === digest
+  return matches ? undefined : 'credential.mismatch'
+}
+
+/** What may change from one moment to the next: time and revocation. */
+function refuseNow(options: AuthorityOptions, claims: ActionClaims): Reason | undefined {
+  const { feed } = options
+  const now = options.clock.now() / 1000
+  if (!(claims.iat <= now + SKEW_SECONDS)) return 'credential.invalid'
+  if (!(now < claims.exp)) return 'credential.expired'
+  // A credential from further on than the feed has seen means that the feed lost something.
+  if (!feed.fresh() || claims.rev > feed.rev()) return 'system.stale-revocations'
+  const revoked = toDimensions(claims).some(([dimension, id]) => (feed.find(dimension, id)?.rev ?? 0) > claims.rev)
+  return revoked ? 'credential.revoked' : undefined
+}
+
+function toDimensions(claims: ActionClaims): readonly (readonly [RevocationDimension, string])[] {
+  return [
+    ['credential', claims.jti],
+    ['actor', claims.cnf.jkt],
+    ['subject', claims.sub],
+    ...(claims.grant === undefined ? [] : [['grant', claims.grant] as const]),
+    ['task', claims.txn],
+    ['tool', claims.authorization_details[0].identifier],
+    ['all', '*'],
+  ]
+}
