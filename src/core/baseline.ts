@@ -126,6 +126,7 @@ export function scoreProfile(
  * between the signals. 1 for no signals: look at `events` first.
  */
 export function combineSignals(signals: readonly BehaviourSignal[]): number {
+  if (signals.length === 0) return 1
   return Math.min(1, signals.length * Math.min(1, ...signals.map(({ p }) => p)))
 }
 
