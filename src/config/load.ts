@@ -7,12 +7,11 @@ import { readFile } from 'node:fs/promises'
 import { isIPv4 } from 'node:net'
 import { dirname, resolve } from 'node:path'
 
-import { parseDocument } from 'yaml'
-
 import { ConfigError } from '../core/errors.ts'
 import type { Mode } from '../core/request.ts'
 import { parseDuration } from './durations.ts'
 import { parseShape, toConfigSchema, type ConfigShape, type SecretShape, type UpstreamShape } from './schema.ts'
+import { parseStrictYaml } from './strict-yaml.ts'
 import { createSecret, type Environment, type Secret } from './secrets.ts'
 import { findUnknownKey } from './unknown-keys.ts'
 
@@ -100,8 +99,10 @@ export function parseConfig(text: string, { dir, env = {}, file }: ParseOptions)
   }
   const shape = parseShape(value)
   if (!isShape(shape)) {
-    const problem = shape[0]
-    throw new ConfigError(`\`${problem?.path ?? ''}\` in the configuration: ${problem?.message ?? 'cannot be read'}`)
+    const { path, message } = shape[0] ?? { path: '', message: 'cannot be read' }
+    throw new ConfigError(
+      path === '' ? `the configuration: ${message}` : `\`${path}\` in the configuration: ${message}`,
+    )
   }
   return { ...(file === undefined ? {} : { file }), ...toConfig(shape, dir, env) }
 }
@@ -111,15 +112,11 @@ function isShape(parsed: ReturnType<typeof parseShape>): parsed is ConfigShape {
 }
 
 function parseYaml(text: string): unknown {
-  const document = parseDocument(text, { strict: true, uniqueKeys: true, merge: false, stringKeys: true })
-  const problem = document.errors[0] ?? document.warnings[0]
-  if (problem !== undefined) {
-    const line = problem.linePos?.[0].line
-    throw new ConfigError(
-      `the configuration is not plain YAML${line === undefined ? '' : `, line ${line}`}: ${problem.code}`,
-    )
+  try {
+    return parseStrictYaml(text)
+  } catch (cause) {
+    throw new ConfigError(`the configuration: ${cause instanceof Error ? cause.message : 'not usable YAML'}`, { cause })
   }
-  return document.toJS({ maxAliasCount: 0 })
 }
 
 function toConfig(shape: ConfigShape, dir: string, env: Environment): Config {

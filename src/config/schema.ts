@@ -318,10 +318,12 @@ const shape = z.strictObject({
 export function parseShape(value: unknown): ConfigShape | readonly ShapeProblem[] {
   const parsed = shape.safeParse(value)
   if (parsed.success) return parsed.data
-  return parsed.error.issues.map(({ path, message }) => ({
-    path: toPath(path),
-    message: message.replace(/^Invalid input: /, ''),
-  }))
+  return parsed.error.issues.map(({ path, message }) => ({ path: toPath(path), message: toMessage(message) }))
+}
+
+function toMessage(message: string): string {
+  const said = message.replace(/^Invalid input: /, '')
+  return said.charAt(0).toLowerCase() + said.slice(1)
 }
 
 /** `upstreams[0].mode` */
