@@ -60,16 +60,22 @@ export function toBundle(entries: readonly Uint8Array[]): Uint8Array {
 
 /** The entries of a bundle. Throws `InputError` when the bytes end within an entry. */
 export function parseBundle(bytes: Uint8Array): readonly Uint8Array[] {
+  const { entries, rest } = readBundle(bytes)
+  if (rest > 0) throw new InputError('the bundle ends within an entry')
+  return entries
+}
+
+/** As many whole entries as there are, and how many bytes follow them: for an auditor, who names the first bad entry. */
+export function readBundle(bytes: Uint8Array): { readonly entries: readonly Uint8Array[]; readonly rest: number } {
   const entries: Uint8Array[] = []
-  for (let at = 0; at < bytes.length;) {
-    const [high, low] = [bytes[at], bytes[at + 1]]
-    if (high === undefined || low === undefined) throw new InputError('the bundle ends within a length')
-    const end = at + 2 + high * 256 + low
-    if (end > bytes.length) throw new InputError('the bundle ends within an entry')
+  let at = 0
+  for (;;) {
+    const [high = 0, low] = bytes.subarray(at, at + 2)
+    const end = at + 2 + high * 256 + (low ?? 0)
+    if (low === undefined || end > bytes.length) return { entries, rest: bytes.length - at }
     entries.push(bytes.subarray(at + 2, end))
     at = end
   }
-  return entries
 }
 
 export interface TreeHead {

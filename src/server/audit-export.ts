@@ -1,0 +1,65 @@
+/**
+ * @module
+ * The log as files that anybody can read and serve: C2SP tlog-tiles, the signed checkpoint, and the verifier key.
+ */
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { InputError, IntegrityError } from '../core/errors.ts'
+import { type Tile, TILE_HEIGHT, TILE_WIDTH, toBundle, toTilePath, toTiles } from '../core/tlog.ts'
+import { type Checkpoint, openCheckpoint } from '../crypto/note.ts'
+import type { LogReader } from '../ports/store.ts'
+
+export const CHECKPOINT_FILE = 'checkpoint'
+export const VKEY_FILE = 'vkey'
+
+export interface ExportOptions {
+  readonly vkey: string
+  /** Files written so far, and how many there will be. */
+  readonly onProgress?: (done: number, total: number) => void
+}
+
+/**
+ * Writes the log up to its newest checkpoint into `dir`, which must be empty or absent. Hashes go out as they are stored, so
+ * that `verifyExport` sees what a reader would. Throws `InputError` for an empty log or a folder that is in use,
+ * `IntegrityError` when the checkpoint is not by `vkey` or a node is missing. Does not verify the tree.
+ */
+export async function exportLog(log: LogReader, dir: string, { vkey, onProgress }: ExportOptions): Promise<Checkpoint> {
+  const text = await log.checkpoint()
+  if (text === undefined) throw new InputError('the log is empty: there is nothing to export yet')
+  const checkpoint = openCheckpoint(text, vkey)
+  await takeFolder(dir)
+  const tiles = toTiles(checkpoint.size)
+  for (const [i, tile] of tiles.entries()) {
+    await put(dir, toTilePath(tile), await readTile(log, tile))
+    onProgress?.(i + 1, tiles.length)
+  }
+  await put(dir, VKEY_FILE, `${vkey}\n`)
+  // Last, so that an export that was cut short has none and does not pass for a whole one.
+  await put(dir, CHECKPOINT_FILE, text)
+  return checkpoint
+}
+
+async function takeFolder(dir: string): Promise<void> {
+  await mkdir(dir, { recursive: true })
+  const found = await readdir(dir)
+  if (found.length > 0) throw new InputError(`\`${dir}\` is not empty; give a new folder`)
+}
+
+async function readTile(log: LogReader, { level, index, width }: Tile): Promise<Uint8Array> {
+  const start = index * TILE_WIDTH
+  if (level === 'entries') return toBundle(await log.entries(start, start + width))
+  const hashes: Uint8Array[] = []
+  for (let i = 0; i < width; i += 1) {
+    const hash = await log.node(level * TILE_HEIGHT, start + i)
+    if (hash === undefined)
+      throw new IntegrityError(`node \`${start + i}\` of level \`${level * TILE_HEIGHT}\` is missing`)
+    hashes.push(hash)
+  }
+  return Buffer.concat(hashes)
+}
+
+async function put(dir: string, path: string, content: Uint8Array | string): Promise<void> {
+  const file = join(dir, path)
+  await mkdir(dirname(file), { recursive: true })
+  await writeFile(file, content)
+}
