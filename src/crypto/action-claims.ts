@@ -96,7 +96,16 @@ export function parseActionClaims(value: Json | undefined): ActionClaims | undef
   if (act === undefined || jkt === undefined || proof === undefined || details === undefined) return undefined
   if (tctx === undefined || (mode !== 'observe' && mode !== 'enforce')) return undefined
   return {
-    ...{ iss, aud, iat, exp, jti, txn, sub, rev, mode, tctx },
+    iss,
+    aud,
+    iat,
+    exp,
+    jti,
+    txn,
+    sub,
+    rev,
+    mode,
+    tctx,
     ...(grant === undefined ? {} : { grant }),
     act: { sub: act },
     cnf: { jkt },
@@ -105,10 +114,7 @@ export function parseActionClaims(value: Json | undefined): ActionClaims | undef
   }
 }
 
-const CLAIMS = [
-  ...['iss', 'aud', 'iat', 'exp', 'jti', 'txn', 'sub', 'act', 'cnf', 'rev', 'mode'],
-  ...['authorization_details', 'tctx', 'rctx'],
-]
+const CLAIMS = 'iss aud iat exp jti txn sub act cnf rev mode authorization_details tctx rctx'.split(' ')
 
 function toDetails(value: Json | undefined): readonly [ActionDetail] | undefined {
   const only = toOnlyItem(value)
