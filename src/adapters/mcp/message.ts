@@ -64,8 +64,7 @@ function toClientMessage(value: JsonObject): ParsedClient {
   const row = findClientMethod(method)
   if (row === undefined || row.disposition === 'refuse') return no('system.unknown-method')
   if ((row.kind === 'request') !== (id !== undefined)) return no('system.malformed')
-  if (!Object.keys(params).every((key) => key === '_meta' || row.params.includes(key)))
-    return no('system.malformed')
+  if (!Object.keys(params).every((key) => key === '_meta' || row.params.includes(key))) return no('system.malformed')
   return { ok: true, message: { ...(id === undefined ? {} : { id }), method, params, row } }
 }
 
