@@ -1,0 +1,137 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { canonicalBytes } from '../core/canonical.ts'
+import { generateKey, importKey } from '../crypto/keys.ts'
+import { createSeal, toVkey } from '../crypto/note.ts'
+import type { Store } from '../index.ts'
+import { toControlUnit } from '../pdp/log-entries.ts'
+import { createMemoryStore } from '../stores/memory.ts'
+import { auditExport, auditShow, auditTail, auditVerify } from './audit.ts'
+
+const key = importKey({ ...generateKey('Ed25519') })
+const vkey = toVkey('test.example/log', key)
+const seal = createSeal('test.example/log', key)
+let root = ''
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'unbearer-audit-cli-'))
+})
+afterAll(() => rm(root, { recursive: true }))
+
+async function persist(store: Store, detail: string): Promise<string> {
+  const unit = toControlUnit({ act: 'start', by: 'system', subject: 'user/alice', detail: { detail }, now: 1 })
+  const result = await store.commit(unit)
+  if (result.status === 'applied') await result.durable
+  return unit.entries[0].id
+}
+
+async function collect(lines: AsyncIterable<string>): Promise<string[]> {
+  const found: string[] = []
+  for await (const line of lines) found.push(line)
+  return found
+}
+
+describe('audit export and verify', () => {
+  it('answer 0 for what is intact and 1 with the first bad entry for what is not', async () => {
+    const store = createMemoryStore({ seal })
+    for (const detail of ['a', 'b', 'c']) await persist(store, detail)
+    const dir = join(root, 'export')
+    expect(await auditExport(store.log, dir, { vkey })).toMatchObject({ exitCode: 0, json: { entries: 3 } })
+    const intact = await auditVerify({ path: dir }, { vkey })
+    expect(intact).toMatchObject({ exitCode: 0, json: { ok: true, entries: 3, witnessed: false } })
+    expect(Object.keys(intact.json)).toEqual(
+      expect.arrayContaining(['ok', 'entries', 'root', 'checkpoint', 'witnessed']),
+    )
+    expect(intact.text).toContain('as shown by the operator')
+    const file = join(dir, 'tile/entries/000.p/3')
+    const bytes = await readFile(file)
+    bytes.writeUInt8(bytes.readUInt8(50) ^ 1, 50)
+    await writeFile(file, bytes)
+    expect(await auditVerify({ path: dir }, { vkey })).toMatchObject({ exitCode: 1, json: { ok: false, firstBad: 0 } })
+  })
+
+  it('answer 2 for what cannot be read', async () => {
+    expect(await auditVerify({ path: join(root, 'none') }, { vkey })).toMatchObject({ exitCode: 2 })
+    expect(await auditVerify({ store: createMemoryStore({ seal }) }, {})).toMatchObject({ exitCode: 2 })
+    expect(await auditVerify({ store: createMemoryStore({ seal }) }, { vkey: 'x' })).toMatchObject({ exitCode: 2 })
+    expect(await auditExport(createMemoryStore({ seal }).log, join(root, 'e'), { vkey })).toMatchObject({ exitCode: 2 })
+  })
+
+  it('take the live store', async () => {
+    const store = createMemoryStore({ seal })
+    await persist(store, 'a')
+    expect(await auditVerify({ store }, { vkey })).toMatchObject({ exitCode: 0, json: { entries: 1 } })
+  })
+})
+
+describe('audit show', () => {
+  it('opens the commitments and gives a receipt that verifies on its own', async () => {
+    const store = createMemoryStore({ seal })
+    await persist(store, 'a')
+    const id = await persist(store, 'b\u202e')
+    const shown = await auditShow(store, id, { vkey })
+    expect(shown).toMatchObject({
+      exitCode: 0,
+      json: { ok: true, entry: { id }, commitments: { detail: 'opened' }, evidence: { detail: { detail: 'b\u202e' } } },
+    })
+    expect(shown.text).not.toContain('\u202e')
+    const file = join(root, 'receipt')
+    const { receipt } = shown.json
+    if (typeof receipt !== 'string') throw new Error('no receipt')
+    await writeFile(file, receipt)
+    expect(await auditVerify({ path: file }, { vkey })).toMatchObject({ exitCode: 0, json: { ok: true, index: 1 } })
+    await writeFile(file, receipt.replace('start', 'stopp'))
+    expect(await auditVerify({ path: file }, { vkey })).toMatchObject({ exitCode: 1, json: { ok: false } })
+    expect(await auditVerify({ path: file }, {})).toMatchObject({ exitCode: 2 })
+  })
+
+  it('answers 1 when evidence is not what was committed to', async () => {
+    const store = createMemoryStore({ seal })
+    const unit = toControlUnit({ act: 'start', by: 'system', subject: 's', detail: 'true', now: 1 })
+    const forged = canonicalBytes({ salts: { detail: 'AAAAAAAAAAAAAAAAAAAAAA' }, values: { detail: 'false' } })
+    const evidence = unit.evidence.map((one) => ({ ...one, bytes: forged }))
+    const result = await store.commit({ ...unit, evidence })
+    if (result.status === 'applied') await result.durable
+    const shown = await auditShow(store, unit.entries[0].id, { vkey })
+    expect(shown).toMatchObject({ exitCode: 1, json: { ok: false, commitments: { detail: 'mismatch' } } })
+  })
+
+  it('shows an entry whose evidence was erased, and answers 2 for one that is not there', async () => {
+    const store = createMemoryStore({ seal })
+    const { entries } = toControlUnit({ act: 'start', by: 'system', subject: 's', detail: 1, now: 1 })
+    const result = await store.commit({ entries })
+    if (result.status === 'applied') await result.durable
+    expect(await auditShow(store, entries[0].id, { vkey })).toMatchObject({
+      exitCode: 0,
+      json: { commitments: { detail: 'erased' }, evidence: null },
+    })
+    expect(await auditShow(store, 'none', { vkey })).toMatchObject({ exitCode: 2 })
+  })
+})
+
+describe('audit tail', () => {
+  it('gives the newest entries, oldest first', async () => {
+    const store = createMemoryStore({ seal })
+    const ids: string[] = []
+    for (const detail of ['a', 'b', 'c']) ids.push(await persist(store, detail))
+    const lines = await collect(auditTail(store.log, { last: 2 }))
+    expect(lines).toEqual(ids.slice(1).map((id, i) => `${i + 1} 1970-01-01T00:00:00.001Z control start ${id}`))
+    const [first = ''] = await collect(auditTail(store.log, { json: true }))
+    expect(JSON.parse(first)).toMatchObject({ index: 0, entry: { id: ids[0], act: 'start' } })
+  })
+
+  it('follows until it is told to stop', async () => {
+    const store = createMemoryStore({ seal })
+    await persist(store, 'a')
+    const stop = new AbortController()
+    const seen: string[] = []
+    for await (const line of auditTail(store.log, { follow: stop.signal, every: 1 })) {
+      seen.push(line)
+      if (seen.length < 3) await persist(store, 'more')
+      else stop.abort()
+    }
+    expect(seen.length).toBe(3)
+  })
+})

@@ -1,0 +1,204 @@
+/**
+ * @module
+ * `unbearer audit export | verify | show | tail`, on a store or a folder that the caller has opened or named. Exit codes and
+ * JSON as pinned (contracts, "Commands"): 0 intact, 1 tampered, 2 could not be done.
+ */
+import { readFile, stat } from 'node:fs/promises'
+import { commitmentOf } from '../core/bind.ts'
+import { type ParsedEntry, parseEntry } from '../core/parse-entry.ts'
+import { parseJson } from '../core/parse-json.ts'
+import {
+  InputError,
+  IntegrityError,
+  isJsonObject,
+  type Json,
+  type JsonObject,
+  type LogReader,
+  type Store,
+} from '../index.ts'
+import { exportLog, type ExportOptions } from '../server/audit-export.ts'
+import { type AuditOptions, type AuditReport, verifyExport, verifyStore } from '../server/audit.ts'
+import { toDisplay, toDisplayText } from '../server/display.ts'
+import { type ReceiptReport, toReceipt, verifyReceipt } from '../server/receipt.ts'
+import type { CommandResult } from './tools.ts'
+
+/** `audit export DIR`. */
+export async function auditExport(log: LogReader, dir: string, options: ExportOptions): Promise<CommandResult> {
+  return attempt(async () => {
+    const { size, text } = await exportLog(log, dir, options)
+    return {
+      exitCode: 0,
+      text: `exported ${size} entries to \`${dir}\``,
+      json: { ok: true, entries: size, checkpoint: text },
+    }
+  })
+}
+
+/** What `audit verify` looks at: the live store, or a path to an export (a folder) or a receipt (a file). */
+export type AuditTarget = { readonly store: Store } | { readonly path: string }
+
+/**
+ * `audit verify [DIR | RECEIPT]`. The live store and a receipt need `vkey`; an export without one is verified by the key
+ * that lies in it, and the text says so.
+ */
+export async function auditVerify(target: AuditTarget, options: Partial<AuditOptions>): Promise<CommandResult> {
+  return attempt(async () => {
+    if ('store' in target)
+      return toReportResult(await verifyStore(target.store, { ...options, vkey: needVkey(options) }))
+    const found = await stat(target.path).catch((cause: unknown) => {
+      throw new InputError(`\`${target.path}\` cannot be read`, 'system.malformed', { cause })
+    })
+    if (found.isDirectory()) return toReportResult(await verifyExport(target.path, options))
+    return toReceiptResult(verifyReceipt(await readFile(target.path, 'utf8'), needVkey(options)))
+  })
+}
+
+function needVkey({ vkey }: Partial<AuditOptions>): string {
+  if (vkey === undefined) throw new InputError('give the verifier key of the log: nothing else says who signed')
+  return vkey
+}
+
+const AS_SHOWN = 'no witness: as shown by the operator'
+
+function toReportResult(report: AuditReport): CommandResult {
+  const { ok, entries, firstBad, problems, keyFrom, ...rest } = report
+  const bad = firstBad === undefined ? '' : `; the first bad entry is ${firstBad}`
+  const key = keyFrom === 'export' ? '\nthe key was taken from the export itself: this does not show who signed' : ''
+  const lines = problems.map((problem) => `\n  ${toDisplayText(problem)}`).join('')
+  const verdict = ok ? `intact: ${entries} entries (${AS_SHOWN})` : `TAMPERED or damaged${bad}${lines}`
+  const named = firstBad === undefined ? {} : { firstBad }
+  return { exitCode: ok ? 0 : 1, text: verdict + key, json: { ok, entries, ...rest, ...named, problems, keyFrom } }
+}
+
+function toReceiptResult(report: ReceiptReport): CommandResult {
+  if (!report.ok)
+    return { exitCode: 1, text: `NOT a receipt of this log: ${report.problems.join('; ')}`, json: { ...report } }
+  const text = `intact: entry ${report.index} of ${report.entries} (${AS_SHOWN})\n${toDisplay(report.entry)}`
+  return { exitCode: 0, text, json: { ...report } }
+}
+
+/** How far the evidence that is kept opens one commitment of an entry. */
+type Opening = 'opened' | 'erased' | 'mismatch'
+
+/**
+ * `audit show ID`: the entry, what its commitments hold as far as evidence is kept, and its receipt. Exit code 1 when
+ * evidence does not open its commitment or the receipt does not verify.
+ */
+export async function auditShow(store: Store, id: string, { vkey }: { readonly vkey: string }): Promise<CommandResult> {
+  return attempt(async () => {
+    const receipt = await toReceipt(store.log, id)
+    const report = verifyReceipt(receipt, vkey)
+    const entry = parseEntry(Buffer.from(receipt.slice(0, receipt.indexOf('\n'))))
+    if (entry === undefined) throw new IntegrityError(`entry \`${id}\` is not a log entry`)
+    const evidence = toEvidence(await store.evidence(id))
+    const commitments = toOpenings(entry, evidence)
+    const ok = report.ok && !Object.values(commitments).includes('mismatch')
+    const values = toObject(evidence?.['values'])
+    const json = { ok, entry: entry.value, commitments, evidence: values ?? null, receipt, witnessed: false }
+    return { exitCode: ok ? 0 : 1, text: toShown(entry, commitments, values, report, receipt), json }
+  })
+}
+
+function toEvidence(bytes: Uint8Array | undefined): JsonObject | undefined {
+  return bytes === undefined ? undefined : (toObject(parseJson(bytes, { numbers: 'any', maxDepth: 512 })) ?? {})
+}
+
+function toObject(value: Json | undefined): JsonObject | undefined {
+  return isJsonObject(value) ? value : undefined
+}
+
+function toOpenings({ commitments }: ParsedEntry, evidence: JsonObject | undefined): Record<string, Opening> {
+  const salts = toObject(evidence?.['salts']) ?? {}
+  const values = toObject(evidence?.['values']) ?? {}
+  const openings = Object.entries(commitments).map(([name, commitment]): [string, Opening] => {
+    if (evidence === undefined) return [name, 'erased']
+    return [name, isOpened(commitment, salts[name], values[name]) ? 'opened' : 'mismatch']
+  })
+  return Object.fromEntries(openings)
+}
+
+function isOpened(commitment: string, salt: Json | undefined, value: Json | undefined): boolean {
+  if (typeof salt !== 'string' || value === undefined) return false
+  const bytes = Buffer.from(salt, 'base64url')
+  return bytes.length === 16 && commitmentOf(value, bytes) === commitment
+}
+
+function toShown(
+  entry: ParsedEntry,
+  commitments: Readonly<Record<string, Opening>>,
+  values: JsonObject | undefined,
+  report: ReceiptReport,
+  receipt: string,
+): string {
+  const proved = report.ok
+    ? `entry ${report.index} of ${report.entries} (${AS_SHOWN})`
+    : `the log does not prove this entry: ${report.problems.join('; ')}`
+  const opened = Object.entries(commitments).map(([name, opening]) => `  ${toDisplayText(name)}: ${opening}`)
+  const shown = values === undefined ? [] : ['evidence', toDisplay(values)]
+  return [proved, toDisplay(entry.value), 'commitments', ...opened, ...shown, 'receipt', receipt].join('\n')
+}
+
+export interface TailOptions {
+  /** One JSON object a line instead of text. */
+  readonly json?: boolean
+  /** How many of the newest entries to begin with; 20 by default. */
+  readonly last?: number
+  /** Goes on with what is appended until aborted. */
+  readonly follow?: AbortSignal
+  /** Milliseconds between two looks at the log; 500 by default. */
+  readonly every?: number
+}
+
+/** `audit tail`: lines without their end, oldest first. Shows what is stored and does not verify it. */
+export async function* auditTail(log: LogReader, options: TailOptions = {}): AsyncGenerator<string, void, void> {
+  const { json = false, last = 20, follow, every = 500 } = options
+  let next = Math.max(0, (await log.size()) - last)
+  for (;;) {
+    const entries = await log.entries(next, next + 256)
+    for (const bytes of entries) {
+      yield toLine(next, bytes, json)
+      next += 1
+    }
+    if (entries.length > 0) continue
+    if (follow === undefined || follow.aborted) return
+    await pause(every, follow)
+  }
+}
+
+function toLine(index: number, bytes: Uint8Array, json: boolean): string {
+  const entry = parseEntry(bytes)
+  if (json) return JSON.stringify({ index, entry: entry?.value ?? null })
+  if (entry === undefined) return `${index} not a log entry`
+  const { decision, outcome, act, reason } = entry.value
+  const words = [decision ?? outcome ?? act, reason].filter((word) => typeof word === 'string')
+  return toDisplayText([index, toTime(entry.time), entry.kind, ...words, entry.id].join(' '))
+}
+
+function toTime(time: number): string {
+  const date = new Date(time)
+  return Number.isNaN(date.getTime()) ? String(time) : date.toISOString()
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(done, ms)
+    function done(): void {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    signal.addEventListener('abort', done)
+  })
+}
+
+/** A broken log is an answer (1); what could not be done is 2. */
+async function attempt(act: () => Promise<CommandResult>): Promise<CommandResult> {
+  try {
+    return await act()
+  } catch (cause) {
+    // What is neither ours nor of the file system is a bug, and bugs are not answers.
+    if (!(cause instanceof Error) || !('code' in cause)) throw cause
+    const exitCode = cause instanceof IntegrityError ? 1 : 2
+    return { exitCode, text: toDisplayText(cause.message), json: { ok: false, error: cause.message } }
+  }
+}
