@@ -27,6 +27,8 @@ export interface IssueSession {
   readonly now: number
   /** At most, and by default, `SESSION_TTL_SECONDS`. */
   readonly ttlSeconds?: number
+  /** 128 random bits, base64url; made here when absent. */
+  readonly jti?: string
 }
 
 /** Signs a session credential as a compact JWT. Throws `InvariantError` for a longer life than ten minutes. */
@@ -41,7 +43,7 @@ export function issueSession(session: IssueSession): string {
     aud: session.aud ?? issuer,
     iat,
     exp: iat + Math.floor(ttl),
-    jti: randomId(),
+    jti: session.jti ?? randomId(),
     sub,
     ...(txn === undefined ? {} : { txn }),
     cnf: { jkt },
@@ -56,8 +58,8 @@ export interface VerifySession {
   readonly aud?: string
   /** The issuer's key; its public part is enough. */
   readonly key: KeyPair
-  /** Thumbprint of the key that proved this request. */
-  readonly jkt: string
+  /** Thumbprint of the key that proved this request. Without it the caller must compare `claims.cnf.jkt` itself. */
+  readonly jkt?: string
   /** Milliseconds since the epoch. */
   readonly now: number
 }
@@ -76,7 +78,8 @@ export function verifySession(session: VerifySession): VerifiedSession {
   const claims = found === undefined ? undefined : parseSessionClaims(found)
   const bad = { ok: false, reason: 'identity.bad-proof' } as const
   if (claims === undefined || claims.iss !== issuer || claims.aud !== (session.aud ?? issuer)) return bad
-  if (claims.cnf.jkt !== jkt || claims.exp - claims.iat > SESSION_TTL_SECONDS) return bad
+  if (jkt !== undefined && claims.cnf.jkt !== jkt) return bad
+  if (claims.exp - claims.iat > SESSION_TTL_SECONDS) return bad
   const now = session.now / 1000
   if (!(claims.iat <= now + SKEW_SECONDS)) return bad
   return now < claims.exp ? { ok: true, claims } : { ok: false, reason: 'identity.expired' }
