@@ -2,15 +2,17 @@
  * @module
  * What only the SQLite store has: a file, a schema, a fence between processes, and a crash to survive.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { DatabaseSync } from 'node:sqlite'
+import { promisify } from 'node:util'
 import { afterAll, describe, expect, it, vi } from 'vitest'
-import type { Store } from '../../src/index.ts'
+import { isJsonObject, type Json, type Store } from '../../src/index.ts'
 import { createSqliteStore } from '../../src/stores/sqlite.ts'
 import { createTestSeal } from '../../src/testing/index.ts'
 
@@ -159,6 +161,32 @@ describe('a disk that fails', () => {
     await persist(store, 'b')
     expect(await store.log.size()).toBe(2)
     await store.close()
+  })
+})
+
+/** Runs the writer as on a disk of 4 MB, where the system can limit the size of a file. */
+async function runOnFullDisk(path: string, evidenceBytes: number): Promise<Json> {
+  const script = join(import.meta.dirname, 'fixtures', 'full-disk-writer.ts')
+  const limited = `trap '' XFSZ; ulimit -S -f 8000; exec "$0" "$@"`
+  const args = ['-c', limited, process.execPath, script, path, String(evidenceBytes)]
+  const { stdout } = await promisify(execFile)('sh', args)
+  const seen: Json = JSON.parse(stdout)
+  return seen
+}
+
+const hasPrlimit = process.platform === 'linux' && existsSync('/usr/bin/prlimit')
+if (!hasPrlimit) console.info('skipped: a full disk, because there is no prlimit here')
+
+describe('a full disk', () => {
+  it.skipIf(!hasPrlimit).each([
+    ['at the commit', 0],
+    ['in the middle of a group', 700_000],
+  ])('%s undoes whole groups, and what is acknowledged stays', async (_when, evidenceBytes) => {
+    const seen = await runOnFullDisk(await newPath(), evidenceBytes)
+    const acknowledged = isJsonObject(seen) ? Number(seen['acknowledged']) : -1
+    expect(seen).toMatchObject({ size: acknowledged, after: [], found: { size: acknowledged + 8, problems: [] } })
+    const codes = Array.from({ length: 8 }, () => 'ERR_UNBEARER_UNAVAILABLE')
+    expect(seen).toMatchObject({ codes, repeated: codes })
   })
 })
 
