@@ -142,6 +142,13 @@ describe('honest p-values', () => {
     }
   })
 
+  it('remember that many things came up only once, although nothing new did of late', () => {
+    const once = Array.from({ length: 60 }, (_, n) => event(n * 1000, { objects: [`order-${n}`] }))
+    const since = Array.from({ length: 500 }, (_, n) => event(60_000 + n * 1000))
+    const profile = learnAll([...once, ...since])
+    expect(signalOf(profile, event(600_000, { objects: ['order-new'] }), 'resource')?.p).toBeGreaterThan(0.03)
+  })
+
   it('are combined as so many tries', () => {
     const signals = [0.01, 0.5, 1].map((p) => ({ name: 'tool' as const, p, why: '' }))
     expect(combineSignals(signals)).toBeCloseTo(0.03)
