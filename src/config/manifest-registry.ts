@@ -27,13 +27,18 @@ interface Loaded {
 }
 
 /** `operators` is asked at each reload. Does not watch the folder: `unbearer tools accept` tells a running server. */
-export async function createManifestRegistry(dir: string, operators: () => Promise<readonly KeyPair[]>): Promise<ManifestRegistry> {
+export async function createManifestRegistry(
+  dir: string,
+  operators: () => Promise<readonly KeyPair[]>,
+): Promise<ManifestRegistry> {
   let loaded: ReadonlyMap<string, Loaded> = new Map()
   let generation = 0
   const registry: ManifestRegistry = {
     tool(upstream, tool, descriptorHash) {
       const found = loaded.get(upstream)
-      return found === undefined ? { status: 'unknown' } : toToolFacts(found.manifest, tool, descriptorHash, found.accepted)
+      return found === undefined
+        ? { status: 'unknown' }
+        : toToolFacts(found.manifest, tool, descriptorHash, found.accepted)
     },
     find: (upstream) => loaded.get(upstream)?.manifest,
     generation: () => generation,

@@ -6,10 +6,9 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 
 import type { EnrolledKey, KeyRole, Task } from '../core/evidence.ts'
-import type { SessionClaims } from '../core/credential.ts'
 import type { Reason } from '../core/reasons.ts'
 import { fromRecord, taskRecord } from '../core/records.ts'
-import { verifyRequest } from '../crypto/http-signature.ts'
+import { verifyRequest, type HeaderReader } from '../crypto/http-signature.ts'
 import { verifySession } from '../crypto/session-credential.ts'
 import type { KeyPair } from '../crypto/keys.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -22,8 +21,8 @@ export interface ReceivedRequest {
   readonly method: string
   /** The request target in origin form, exactly as it stood on the request line. */
   readonly target: string
-  /** The value of a header; repeated headers come joined with `, `, which the verifier refuses where only one may stand. */
-  readonly header: (name: string) => string | undefined
+  /** The lines of a header, none joined; undefined when it is absent. */
+  readonly header: HeaderReader
   readonly body: Uint8Array
 }
 
@@ -69,15 +68,17 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       return { ok: true, value: proved.value.key }
     },
     async authenticateAgent(request) {
-      const credential = readSession(options, request)
-      if (!credential.ok) return credential
+      const compact = readSessionCredential(request)
+      if (compact === undefined) return refuse('identity.missing')
       const proved = await prove(options, request)
       if (!proved.ok) return proved
       const { key, bodyBound } = proved.value
       if (key.role !== 'agent') return refuse('identity.key-role')
-      if (credential.value.cnf.jkt !== key.jkt) return refuse('identity.bad-proof')
+      const { issuer, issuerKey, clock } = options
+      const opened = verifySession({ compact, issuer, key: issuerKey, jkt: key.jkt, now: clock.now() })
+      if (!opened.ok) return refuse(opened.reason)
       if (!(await burn(options, proved.value))) return refuse('identity.replayed')
-      return await toCaller(options, key, bodyBound, credential.value.txn)
+      return toCaller(options, key, bodyBound, opened.claims.txn)
     },
   }
 }
@@ -86,13 +87,11 @@ function refuse(reason: Reason): { ok: false; reason: Reason } {
   return { ok: false, reason }
 }
 
-/** `Authorization: Unbearer <session credential>`; anything else is not a proof of anything here. */
-function readSession(options: AuthenticatorOptions, request: ReceivedRequest): Authenticated<SessionClaims> {
+/** `Authorization: Unbearer <session credential>`, on one line; anything else is not a proof of anything here. */
+function readSessionCredential(request: ReceivedRequest): string | undefined {
   const header = request.header('authorization')
-  const compact = header === undefined ? undefined : /^Unbearer ([\w-]+\.[\w-]+\.[\w-]+)$/.exec(header)?.[1]
-  if (compact === undefined) return refuse('identity.missing')
-  const opened = verifySession({ compact, issuer: options.issuer, key: options.issuerKey, now: options.clock.now() })
-  return opened.ok ? { ok: true, value: opened.claims } : refuse(opened.reason)
+  const line = typeof header === 'string' ? header : header?.length === 1 ? header[0] : undefined
+  return line === undefined ? undefined : /^Unbearer ([\w-]+\.[\w-]+\.[\w-]+)$/.exec(line)?.[1]
 }
 
 /** Verifies the signature under an enrolled key; keys not met before are looked up once. */
@@ -123,7 +122,9 @@ async function prove(options: AuthenticatorOptions, request: ReceivedRequest): P
 
 /** Burns the nonce of a proof: true the first time only. Applied before anything is decided under it. */
 async function burn({ store, clock }: AuthenticatorOptions, { key, nonce }: Proved): Promise<boolean> {
-  const result = await store.commit({ burns: [{ domain: 'proof', id: `${key.jkt}.${nonce}`, expires: clock.now() + BURN_MS }] })
+  const result = await store.commit({
+    burns: [{ domain: 'proof', id: `${key.jkt}.${nonce}`, expires: clock.now() + BURN_MS }],
+  })
   if (result.status !== 'applied') return false
   // Whoever decides waits for the disk; a failure here undoes the decision of the same group as well.
   result.durable.catch(() => undefined)
@@ -159,7 +160,8 @@ interface Nonces {
 /** Stateless nonces: a window number under a key that lives as long as this process, so that a restart voids them all. */
 function createNonces(clock: Clock): Nonces {
   const secret = randomBytes(32)
-  const toNonce = (window: number): string => createHmac('sha256', secret).update(String(window)).digest('base64url').slice(0, 22)
+  const toNonce = (window: number): string =>
+    createHmac('sha256', secret).update(String(window)).digest('base64url').slice(0, 22)
   const window = (): number => Math.floor(clock.now() / NONCE_WINDOW_MS)
   return {
     mint: () => toNonce(window()),

@@ -35,7 +35,12 @@ export function createCanary(options: CanaryOptions): (dimension: RevocationDime
 }
 
 /** Claims that the revocation is about, and that nothing else would refuse. */
-function toClaims({ clock, issuer }: CanaryOptions, dimension: RevocationDimension, id: string, rev: number): ActionClaims {
+function toClaims(
+  { clock, issuer }: CanaryOptions,
+  dimension: RevocationDimension,
+  id: string,
+  rev: number,
+): ActionClaims {
   const named = (wanted: RevocationDimension, otherwise: string): string => (dimension === wanted ? id : otherwise)
   const seconds = Math.floor(clock.now() / 1000)
   const jkt = named('actor', newId())

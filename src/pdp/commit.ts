@@ -46,7 +46,11 @@ export interface ToCommit {
 }
 
 /** The unit for a decision. Reads no state but the list of open approvals, and only for a challenge. */
-export async function toCommitUnit(store: Store, decided: Decided, approvalsPerTask: number): Promise<ToCommit | 'approval-limit'> {
+export async function toCommitUnit(
+  store: Store,
+  decided: Decided,
+  approvalsPerTask: number,
+): Promise<ToCommit | 'approval-limit'> {
   const { request, gathered, decision } = decided
   const { evidence } = gathered
   const log = toDecisionUnit(toEntry(decided), toValues(decided), `${request.subject.type}/${request.subject.id}`)
@@ -55,10 +59,19 @@ export async function toCommitUnit(store: Store, decided: Decided, approvalsPerT
   if (decision.kind !== 'challenge') return { unit: base }
   const opened = await openApproval(store, decided, approvalsPerTask)
   if (opened === 'approval-limit') return opened
-  return { unit: { ...base, reads: { ...evidence.reads, ...opened.reads }, writes: opened.writes }, ticket: opened.ticket }
+  return {
+    unit: { ...base, reads: { ...evidence.reads, ...opened.reads }, writes: opened.writes },
+    ticket: opened.ticket,
+  }
 }
 
-function toEntry({ request, gathered, decision, policy, jti }: Decided): Omit<DecisionEntry, 'v' | 'kind' | 'commitments'> {
+function toEntry({
+  request,
+  gathered,
+  decision,
+  policy,
+  jti,
+}: Decided): Omit<DecisionEntry, 'v' | 'kind' | 'commitments'> {
   const { evidence } = gathered
   return {
     id: request.id,
@@ -76,7 +89,12 @@ function toEntry({ request, gathered, decision, policy, jti }: Decided): Omit<De
   }
 }
 
-function toValues({ request, gathered, findings, verdicts }: Decided): Record<'request' | 'evidence' | 'findings' | 'verdicts', Json> {
+function toValues({
+  request,
+  gathered,
+  findings,
+  verdicts,
+}: Decided): Record<'request' | 'evidence' | 'findings' | 'verdicts', Json> {
   return {
     request: asJson(request),
     evidence: asJson(gathered.evidence),
@@ -89,7 +107,8 @@ function permitWrites({ request, gathered }: Decided): readonly Write[] {
   const { evidence, profile, event } = gathered
   const { approval, effect, grant, bind } = evidence
   const writes: Write[] = []
-  for (const { key, amount } of debitsOf(request, evidence)) writes.push({ key, value: (grant?.used[key] ?? 0) + amount })
+  for (const { key, amount } of debitsOf(request, evidence))
+    writes.push({ key, value: (grant?.used[key] ?? 0) + amount })
   if (approval?.status === 'approved') {
     const consumed: Approval = { ...approval, status: 'consumed' }
     writes.push({ key: approvalRecord(approval.id), value: asJson(consumed) }, { key: approvalOfBindRecord(bind) })

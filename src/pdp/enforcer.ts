@@ -59,19 +59,23 @@ export type Enforce = (request: AccessRequest, perform: Perform) => Promise<Enfo
 const ATTEMPTS = 3
 
 /** What is settled once the decision is recorded. */
-type Settled = { readonly kind: 'permit'; readonly decided: Decided } | { readonly kind: 'refused'; readonly refusal: Refusal }
+type Settled =
+  | { readonly kind: 'permit'; readonly decided: Decided }
+  | { readonly kind: 'refused'; readonly refusal: Refusal }
 
 export function createEnforcer(options: EnforcerOptions): Enforce {
   const performer = createPerformer(options)
   return async (request, perform) => {
     const lane = request.actor.jkt ?? request.context.txn ?? ''
-    const settled = await options.lanes.run(lane, async () => await settle(options, request)).then(waitForDisk, (fault: unknown) => {
-      options.report('decide', fault)
-      return toFault(fault)
-    })
+    const settled = await options.lanes
+      .run(lane, async () => settle(options, request))
+      .then(waitForDisk, (fault: unknown) => {
+        options.report('decide', fault)
+        return toFault(fault)
+      })
     count(options.telemetry, request, settled)
     if (settled.kind === 'refused') return { kind: 'refused', refusal: settled.refusal }
-    return await performer(settled.decided, perform)
+    return performer(settled.decided, perform)
   }
 }
 
@@ -108,7 +112,7 @@ async function settle(options: EnforcerOptions, request: AccessRequest): Promise
   const first = await attempt(options, request)
   if (first.next === undefined) return first.recorded
   const second = await attempt(options, first.next)
-  return second.next === undefined ? second.recorded : await record(options, await denyModified(options, second.next))
+  return second.next === undefined ? second.recorded : record(options, await denyModified(options, second.next))
 }
 
 interface Attempt {
@@ -121,10 +125,12 @@ async function attempt(options: EnforcerOptions, request: AccessRequest): Promis
   for (let tries = 0; tries < ATTEMPTS; tries += 1) {
     const generation = options.generation()
     const decided = await decideOnce(options, request)
-    const current = options.generation() === generation && options.feed.rev() === decided.gathered.evidence.revocation.rev
+    const current =
+      options.generation() === generation && options.feed.rev() === decided.gathered.evidence.revocation.rev
     const recorded = current ? await tryRecord(options, decided) : undefined
     if (recorded !== undefined) {
-      const rewritten = decided.decision.kind === 'modify' ? toRewritten(decided.request, decided.decision.body) : undefined
+      const rewritten =
+        decided.decision.kind === 'modify' ? toRewritten(decided.request, decided.decision.body) : undefined
       return rewritten === undefined ? { recorded } : { recorded, next: rewritten }
     }
   }
@@ -154,7 +160,12 @@ async function decideOnce(options: EnforcerOptions, request: AccessRequest): Pro
 }
 
 /** A rewritten action may not rise in the lattice. */
-function refuseRise(options: EnforcerOptions, request: AccessRequest, gathered: Gathered, decision: Decision): Decision {
+function refuseRise(
+  options: EnforcerOptions,
+  request: AccessRequest,
+  gathered: Gathered,
+  decision: Decision,
+): Decision {
   if (decision.kind !== 'modify') return decision
   const after = options.effects.compute(decision.body, gathered.evidence.tool)
   return isModifyAllowed(gathered.evidence.effect, after) ? decision : toDeny(decision.reason)
@@ -184,7 +195,8 @@ async function record(options: EnforcerOptions, decided: Decided): Promise<Recor
 async function tryRecord(options: EnforcerOptions, decided: Decided): Promise<Recorded | undefined> {
   const started = performance.now()
   const prepared = await toCommitUnit(options.store, decided, options.limits.approvalsPerTask)
-  if (prepared === 'approval-limit') return await tryRecord(options, { ...decided, decision: toDeny('policy.approval-limit') })
+  if (prepared === 'approval-limit')
+    return tryRecord(options, { ...decided, decision: toDeny('policy.approval-limit') })
   const result = await options.store.commit(prepared.unit)
   if (result.status !== 'applied') return undefined
   const durable = result.durable.then(() => options.telemetry.time('commit', performance.now() - started))

@@ -18,7 +18,7 @@ export async function evaluateAll(
   deadlineMs: number,
 ): Promise<readonly PolicyVerdict[]> {
   const document = toEngineDocument(request, evidence, findings)
-  return await Promise.all(
+  return Promise.all(
     engines.map(async (engine) => {
       try {
         return await withDeadline(engine.evaluate(document), deadlineMs, () => toFault(engine, 'unavailable'))

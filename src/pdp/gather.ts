@@ -65,7 +65,8 @@ export function createGather(options: GatherOptions): Gather {
   return async (request) => {
     const reader = createReader(options.store)
     const { context } = request
-    const enrolled = context.proof.jkt === undefined ? undefined : await reader.one<EnrolledKey>(keyRecord(context.proof.jkt))
+    const enrolled =
+      context.proof.jkt === undefined ? undefined : await reader.one<EnrolledKey>(keyRecord(context.proof.jkt))
     const task = context.txn === undefined ? undefined : await reader.one<Task>(taskRecord(context.txn))
     const grant = task?.grant === undefined ? undefined : await readGrant(reader, task.grant, context.txn)
     const tool = options.tool(context.upstream, context.tool, context.descriptorHash)

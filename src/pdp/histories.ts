@@ -56,7 +56,13 @@ export function createHistories(store: Store): Histories {
       if (take(cache, txn).length > head.length) cache.delete(txn)
       const current = take(cache, txn)
       await catchUp(store, txn, current, head.length)
-      return { key: historyRecord(txn), history: current.history, length: head.length, salt: head.salt, version: record?.version ?? 0 }
+      return {
+        key: historyRecord(txn),
+        history: current.history,
+        length: head.length,
+        salt: head.salt,
+        version: record?.version ?? 0,
+      }
     },
     toWrites(txn, { length, salt }, relayed) {
       const observation = observe({ n: length, salt, ...relayed })
@@ -80,7 +86,12 @@ function take(cache: Cache, txn: string): { readonly history: History; length: n
   return found
 }
 
-async function catchUp(store: Store, txn: string, current: { readonly history: History; length: number }, length: number) {
+async function catchUp(
+  store: Store,
+  txn: string,
+  current: { readonly history: History; length: number },
+  length: number,
+) {
   while (current.length < length) {
     const after = current.length === 0 ? {} : { after: observationRecord(txn, current.length - 1) }
     const records = await store.list(observationPrefix(txn), { ...after, limit: 200 })

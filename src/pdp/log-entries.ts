@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto'
 
 import { commitmentOf } from '../core/bind.ts'
 import { canonicalBytes } from '../core/canonical.ts'
+import { InvariantError } from '../core/errors.ts'
 import type { Commitment, ControlEntry, DecisionEntry, OutcomeEntry } from '../core/entry.ts'
 import type { Json, JsonObject } from '../core/json.ts'
 import type { NewEntry, NewEvidence } from '../ports/store.ts'
@@ -15,8 +16,6 @@ export interface LogUnit {
   readonly entries: readonly [NewEntry]
   readonly evidence: readonly [NewEvidence]
 }
-
-type Committed<Name extends string> = Readonly<Record<Name, Commitment>>
 
 /** 128 random bits, base64url: the form of every id that we mint. */
 export function newId(): string {
@@ -29,7 +28,13 @@ export function toDecisionUnit(
   values: { readonly request: Json; readonly evidence: Json; readonly findings: Json; readonly verdicts: Json },
   subject: string,
 ): LogUnit {
-  const { salts, commitments } = commit(values)
+  const { salts, commit } = open(values)
+  const commitments = {
+    request: commit('request'),
+    evidence: commit('evidence'),
+    findings: commit('findings'),
+    verdicts: commit('verdicts'),
+  }
   return seal({ v: 1, kind: 'decision', ...entry, commitments }, { salts, values }, subject)
 }
 
@@ -39,7 +44,8 @@ export function toOutcomeUnit(
   values: { readonly output?: Json },
   subject: string,
 ): LogUnit {
-  const { salts, commitments } = commit(values.output === undefined ? {} : { output: values.output })
+  const { salts, commit } = open(values)
+  const commitments = values.output === undefined ? {} : { output: commit('output') }
   return seal({ v: 1, kind: 'outcome', ...entry, commitments }, { salts, values: { ...values } }, subject)
 }
 
@@ -51,7 +57,7 @@ export function toControlUnit(input: {
   readonly detail: Json
   readonly now: number
 }): LogUnit {
-  const { salts, commitments } = commit({ detail: input.detail })
+  const { salts, commit } = open({ detail: input.detail })
   const entry: ControlEntry = {
     v: 1,
     kind: 'control',
@@ -59,26 +65,29 @@ export function toControlUnit(input: {
     time: input.now,
     act: input.act,
     by: input.by,
-    commitments,
+    commitments: { detail: commit('detail') },
   }
   return seal({ ...entry }, { salts, values: { detail: input.detail } }, input.subject)
 }
 
-function commit<Name extends string>(
-  values: Readonly<Record<Name, Json>>,
-): { salts: Record<string, string>; commitments: Committed<Name> }
-function commit(values: Readonly<Record<string, Json>>): {
-  salts: Record<string, string>
-  commitments: Record<string, string>
-} {
+interface Opening {
+  readonly salts: JsonObject
+  readonly commit: (name: string) => Commitment
+}
+
+/** Commits to values, each under a salt of its own; throws for a name that has no value. */
+function open(values: { readonly [name: string]: Json | undefined }): Opening {
   const salts: Record<string, string> = {}
-  const commitments: Record<string, string> = {}
-  for (const [name, value] of Object.entries(values)) {
-    const salt = randomBytes(16)
-    salts[name] = salt.toString('base64url')
-    commitments[name] = commitmentOf(value, salt)
+  return {
+    salts,
+    commit(name) {
+      const value = values[name]
+      if (value === undefined) throw new InvariantError(`there is no \`${name}\` to commit to`)
+      const salt = randomBytes(16)
+      salts[name] = salt.toString('base64url')
+      return commitmentOf(value, salt)
+    },
   }
-  return { salts, commitments }
 }
 
 function seal(entry: JsonObject & { readonly id: string }, opened: JsonObject, subject: string): LogUnit {

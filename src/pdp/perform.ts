@@ -63,7 +63,7 @@ function toContext(options: EnforcerOptions, decided: Decided, flight: Flight, p
       if (redemption.ok && !stopped) progress.redeemed = true
       return stopped ? { ok: false, reason: 'credential.revoked' } : redemption
     },
-    observe: async (value) => await label(options, decided, value),
+    observe: async (value) => label(options, decided, value),
   }
 }
 
@@ -95,7 +95,7 @@ async function redeem(
 ): Promise<Redemption> {
   const { request, gathered } = decided
   if (credential !== undefined) {
-    return await options.authority.redeem({ credential, aud: request.context.aud, body, jkt: request.actor.jkt ?? '' })
+    return options.authority.redeem({ credential, aud: request.context.aud, body, jkt: request.actor.jkt ?? '' })
   }
   // Nothing was minted (proof `none`, mode `observe`): the action must still be the decided one, and not revoked since.
   const salt = new Uint8Array(16)
@@ -105,7 +105,12 @@ async function redeem(
 }
 
 /** Obligations, then labels and the outcome in one commit, then the agent. */
-async function release(options: EnforcerOptions, decided: Decided, flight: Flight, performed: Performed): Promise<Enforced> {
+async function release(
+  options: EnforcerOptions,
+  decided: Decided,
+  flight: Flight,
+  performed: Performed,
+): Promise<Enforced> {
   const { request } = decided
   const output = dischargeAll(decided, performed.output)
   const aborted = flight.signal.aborted
@@ -135,7 +140,10 @@ async function fail(options: EnforcerOptions, decided: Decided, flight: Flight, 
 }
 
 function refused(decided: Decided, reason: Reason): Enforced {
-  return { kind: 'refused', refusal: toRefusal({ kind: 'deny', reason, reasons: [reason] }, { entry: decided.request.id }) }
+  return {
+    kind: 'refused',
+    refusal: toRefusal({ kind: 'deny', reason, reasons: [reason] }, { entry: decided.request.id }),
+  }
 }
 
 interface Outcome {
@@ -191,7 +199,8 @@ async function toSettling(options: EnforcerOptions, decided: Decided, outcome: O
   const reads: Record<string, number> = {}
   const writes: Write[] = []
   if (outcome === 'unknown' || outcome === 'aborted') return { reads, writes }
-  if (isConsequential(gathered.evidence.effect.effect)) writes.push({ key: begunRecord(gathered.evidence.bind, request.id) })
+  if (isConsequential(gathered.evidence.effect.effect))
+    writes.push({ key: begunRecord(gathered.evidence.bind, request.id) })
   if (outcome !== 'refused') return { reads, writes }
   for (const { key, amount } of debitsOf(request, gathered.evidence)) {
     const [record] = await options.store.get([key])

@@ -43,20 +43,21 @@ export function createTelemetry(): Telemetry {
 }
 
 function toLabels(labels: Readonly<Record<string, string>>): string {
-  const escape = (value: string): string => value.replace(/["\\\n]/g, '_')
   return `{${Object.entries(labels)
-    .map(([name, value]) => `${name}="${escape(value)}"`)
+    .map(([name, value]) => `${name}="${value.replace(/["\\\n]/g, '_')}"`)
     .join(',')}}`
 }
 
 function counterLines(counters: ReadonlyMap<string, number>): string[] {
   const names = new Set<string>()
-  return [...counters].toSorted().flatMap(([series, value]) => {
-    const name = series.slice(0, series.indexOf('{'))
-    const head = names.has(name) ? [] : [`# TYPE ${name} counter`]
-    names.add(name)
-    return [...head, `${series} ${value}`]
-  })
+  return [...counters]
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .flatMap(([series, value]) => {
+      const name = series.slice(0, series.indexOf('{'))
+      const head = names.has(name) ? [] : [`# TYPE ${name} counter`]
+      names.add(name)
+      return [...head, `${series} ${value}`]
+    })
 }
 
 function histogramLines(histograms: ReadonlyMap<string, Histogram>): string[] {

@@ -66,7 +66,7 @@ export function createApp(options: AppOptions): Hono<Env> {
   app.use(async (c, next) => {
     const foreign = toForeign(c.env.incoming, options.hosts)
     if (foreign !== undefined) return c.json({ error: 'invalid_request', message: foreign }, 403)
-    return await next()
+    return next()
   })
   app.get('/healthz', (c) => c.json({ ok: true, version: options.version }))
   app.get('/readyz', async (c) => {
@@ -74,10 +74,10 @@ export function createApp(options: AppOptions): Hono<Env> {
     return c.json({ ok: problems.length === 0, problems }, problems.length === 0 ? 200 : 503)
   })
   app.get('/metrics', (c) => c.text(options.telemetry.text(), 200, { 'content-type': 'text/plain; version=0.0.4' }))
-  app.post('/session', async (c) => await serveSession(options, c))
-  app.post('/control', async (c) => await serveControl(options, c))
-  app.all('/mcp', async (c) => await serveMcp(options, c, options.upstreams.length === 1 ? options.upstreams[0] : undefined))
-  app.all('/mcp/:upstream', async (c) => await serveMcp(options, c, c.req.param('upstream')))
+  app.post('/session', async (c) => serveSession(options, c))
+  app.post('/control', async (c) => serveControl(options, c))
+  app.all('/mcp', async (c) => serveMcp(options, c, options.upstreams.length === 1 ? options.upstreams[0] : undefined))
+  app.all('/mcp/:upstream', async (c) => serveMcp(options, c, c.req.param('upstream')))
   app.onError((fault) => {
     options.report('listener', fault)
     return toFaultResponse(fault)
@@ -91,7 +91,8 @@ const LOOPBACK: readonly string[] = ['127.0.0.1', 'localhost', '[::1]']
 function toForeign(incoming: IncomingMessage, hosts: readonly string[]): string | undefined {
   const { host, origin } = incoming.headers
   const name = host === undefined || !URL.canParse(`http://${host}`) ? undefined : new URL(`http://${host}`).hostname
-  if (name === undefined || ![...LOOPBACK, ...hosts].includes(name)) return 'this listener does not answer under that host name'
+  if (name === undefined || ![...LOOPBACK, ...hosts].includes(name))
+    return 'this listener does not answer under that host name'
   if (origin === undefined) return undefined
   const same = URL.canParse(origin) && new URL(origin).host === host
   return same ? undefined : 'requests from other origins are refused'
@@ -128,15 +129,19 @@ async function serveMcp(options: AppOptions, c: Context<Env>, upstream: string |
   const received = await receive(options, c)
   const caller = await toCaller(options, received, upstream)
   if (!caller.ok) return refuse(options, caller)
-  return await options.gateway.handle({ upstream, request: c.req.raw, body: received.body, caller: caller.value })
+  return options.gateway.handle({ upstream, request: c.req.raw, body: received.body, caller: caller.value })
 }
 
-async function toCaller(options: AppOptions, received: ReceivedRequest, upstream: string): Promise<Authenticated<Caller>> {
+async function toCaller(
+  options: AppOptions,
+  received: ReceivedRequest,
+  upstream: string,
+): Promise<Authenticated<Caller>> {
   const bare = received.header('authorization') === undefined && received.header('signature-input') === undefined
   if (bare && options.unprovedObserve && options.mode(upstream) === 'observe') {
     return { ok: true, value: { proof: { grade: 'none', bodyBound: false }, actor: { type: 'agent', id: 'unproved' } } }
   }
-  return await options.authenticator.authenticateAgent(received)
+  return options.authenticator.authenticateAgent(received)
 }
 
 /** Reads the body once, up to the limit, and keeps the request line as it was. */
@@ -146,7 +151,7 @@ async function receive({ limits }: AppOptions, c: Context<Env>): Promise<Receive
   return {
     method: incoming.method ?? '',
     target: incoming.url ?? '',
-    header: (name) => incoming.headersDistinct[name.toLowerCase()]?.join(', '),
+    header: (name) => incoming.headersDistinct[name.toLowerCase()],
     body,
   }
 }
@@ -191,5 +196,8 @@ function toFaultResponse(fault: unknown): Response {
   }
   const retryable = fault instanceof UnbearerError && fault.retryable
   const { http, help } = REASONS['system.indeterminate']
-  return Response.json({ error: http.error, reason: 'system.indeterminate', message: help, retryable }, { status: http.status })
+  return Response.json(
+    { error: http.error, reason: 'system.indeterminate', message: help, retryable },
+    { status: http.status },
+  )
 }

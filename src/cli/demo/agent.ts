@@ -41,13 +41,18 @@ async function connect(start: AgentStart, server: string): Promise<Client> {
     const loaded: T = await import(pathToFileURL(require.resolve(`@modelcontextprotocol/sdk/client/${path}.js`)).href)
     return loaded
   }
-  const [{ Client }, { StreamableHTTPClientTransport }] = await Promise.all([load<Sdk>('index'), load<SdkHttp>('streamableHttp')])
+  const [{ Client }, { StreamableHTTPClientTransport }] = await Promise.all([
+    load<Sdk>('index'),
+    load<SdkHttp>('streamableHttp'),
+  ])
   const url = new URL(`/mcp/${server}`, start.url)
   const client = new Client({ name: 'support-agent', version: '1.0.0' })
   const { credentials } = start
   const transport =
     'bearer' in credentials
-      ? new StreamableHTTPClientTransport(url, { requestInit: { headers: { authorization: `Bearer ${credentials.bearer}` } } })
+      ? new StreamableHTTPClientTransport(url, {
+          requestInit: { headers: { authorization: `Bearer ${credentials.bearer}` } },
+        })
       : new StreamableHTTPClientTransport(url, { fetch: createSigningFetch({ url: start.url, ...credentials }) })
   await client.connect(transport)
   await client.listTools()
@@ -62,7 +67,7 @@ async function call(start: AgentStart, { server, tool, arguments: args, intent }
     const result = await client.callTool({ name: tool, arguments: stated })
     const content = Array.isArray(result.content) ? result.content : []
     const text = content.map((part) => (part.type === 'text' ? part.text : '')).join('')
-    const reason = toReason(result._meta)
+    const reason = toReason(result['_meta'])
     return { ok: result.isError !== true, text, ...(reason === undefined ? {} : { reason }) }
   } catch (fault) {
     const text = fault instanceof Error ? fault.message : 'failed'
@@ -95,11 +100,11 @@ async function obey(order: Order): Promise<void> {
     process.send?.(await call(started, order.call))
     return
   }
-  await Promise.allSettled([...clients.values()].map(async (client) => await client.close()))
+  await Promise.allSettled([...clients.values()].map(async (client) => client.close()))
   process.exit(0)
 }
 
 process.on('message', (message: unknown) => {
   if (isStart(message)) started = message
-  else if (isOrder(message)) queue = queue.then(async () => await obey(message))
+  else if (isOrder(message)) queue = queue.then(async () => obey(message))
 })

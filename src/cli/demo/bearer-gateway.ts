@@ -34,7 +34,7 @@ export async function startBearerGateway(
     const text = await readText(request)
     const id = String(request.headers['mcp-session-id'] ?? '')
     const relay = relays.get(id)
-    if (relay !== undefined) return await forward(relay, text, response)
+    if (relay !== undefined) return forward(relay, text, response)
     const command = upstreams[(request.url ?? '').replace('/mcp/', '')]
     if (command === undefined) return void response.writeHead(404).end()
     const started = startRelay(command)

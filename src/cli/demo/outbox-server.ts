@@ -25,7 +25,10 @@ const TOOL = {
 interface Message {
   readonly id?: string | number
   readonly method?: string
-  readonly params?: { readonly protocolVersion?: string; readonly arguments?: { readonly to?: unknown; readonly body?: unknown } }
+  readonly params?: {
+    readonly protocolVersion?: string
+    readonly arguments?: { readonly to?: unknown; readonly body?: unknown }
+  }
 }
 
 function answer({ method, params }: Message): object {

@@ -32,25 +32,33 @@ export interface DemoPackages {
 /** Finds the packages, or fetches them after asking (`yes` answers for the person). Throws when it may not. */
 export async function loadDemoPackages(yes: boolean): Promise<DemoPackages> {
   const here = import.meta.filename
-  if (canResolve(here)) return await load(here)
+  if (canResolve(here)) return load(here)
   const folder = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'unbearer', 'demo')
   const from = join(folder, 'package.json')
   if (!existsSync(from) || !canResolve(from)) await fetchPackages(folder, yes)
-  return await load(from)
+  return load(from)
 }
 
 function canResolve(from: string): boolean {
   const require = createRequire(from)
-  return Object.keys(DEMO_PACKAGES).every((name) => require.resolve.paths(name)?.some((path) => existsSync(join(path, name))) === true)
+  return Object.keys(DEMO_PACKAGES).every(
+    (name) => require.resolve.paths(name)?.some((path) => existsSync(join(path, name))) === true,
+  )
 }
 
 async function fetchPackages(folder: string, yes: boolean): Promise<void> {
   const list = Object.entries(DEMO_PACKAGES).map(([name, version]) => `${name}@${version}`)
-  process.stderr.write(`The demo needs these packages, fetched by npm into ${folder}:\n${list.map((one) => `  ${one}\n`).join('')}`)
-  if (!yes && !(await ask())) throw new UnavailableError('the demo was not given its packages, run it again with `--yes`')
+  process.stderr.write(
+    `The demo needs these packages, fetched by npm into ${folder}:\n${list.map((one) => `  ${one}\n`).join('')}`,
+  )
+  if (!yes && !(await ask()))
+    throw new UnavailableError('the demo was not given its packages, run it again with `--yes`')
   mkdirSync(folder, { recursive: true })
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true }))
-  const { status } = spawnSync('npm', ['install', '--no-audit', '--no-fund', '--save-exact', ...list], { cwd: folder, stdio: ['ignore', 2, 2] })
+  const { status } = spawnSync('npm', ['install', '--no-audit', '--no-fund', '--save-exact', ...list], {
+    cwd: folder,
+    stdio: ['ignore', 2, 2],
+  })
   if (status !== 0) throw new UnavailableError('npm could not fetch the packages of the demo, see its output above')
 }
 

@@ -31,7 +31,7 @@ export function startAgent(start: AgentStart): AgentProcess {
     async call(call) {
       const answer = nextMessage<AgentSaw>(child)
       child.send({ kind: 'call', call })
-      return await answer
+      return answer
     },
     async close() {
       if (child.exitCode !== null) return
@@ -49,12 +49,12 @@ export async function runThief(loot: Loot): Promise<TheftReport> {
   const child = fork(toProgram('demo/thief'), { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], execArgv: [] })
   const report = nextMessage<TheftReport>(child)
   child.send(loot)
-  return await report
+  return report
 }
 
 /** The next IPC message; rejects when the process ends first. */
 async function nextMessage<T>(child: ChildProcess): Promise<T> {
-  return await new Promise<T>((resolve, reject) => {
+  return new Promise<T>((resolve, reject) => {
     const onExit = (): void => reject(new UnavailableError('a process of the demo ended early'))
     child.once('exit', onExit)
     child.once('message', (message: unknown) => {
@@ -66,6 +66,6 @@ async function nextMessage<T>(child: ChildProcess): Promise<T> {
 }
 
 /** Both ends of the channel are ours, of one version. */
-function isMessage<T>(message: unknown): message is T {
+function isMessage(message: unknown): message is unknown {
   return typeof message === 'object' && message !== null
 }

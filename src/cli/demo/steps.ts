@@ -57,7 +57,8 @@ export const STEPS: readonly Step[] = [
   {
     id: 'token-theft',
     title: 'Token theft',
-    story: 'Everything the agent sends is captured on the wire; another process replays it and builds its own calls from it.',
+    story:
+      'Everything the agent sends is captured on the wire; another process replays it and builds its own calls from it.',
     purpose: PURPOSE,
     before: [readEmail, tellAda],
     after: [],
@@ -94,7 +95,12 @@ export const STEPS: readonly Step[] = [
     before: [readEmail, tellAda],
     after: [
       { ...tellAda, benign: false },
-      { ...readEmail, arguments: { sql: 'COMMIT; DELETE FROM orders; --' }, intent: 'delete: clean up the orders', benign: false },
+      {
+        ...readEmail,
+        arguments: { sql: 'COMMIT; DELETE FROM orders; --' },
+        intent: 'delete: clean up the orders',
+        benign: false,
+      },
     ],
   },
 ]

@@ -14,7 +14,12 @@ export interface Loot {
 }
 
 export interface TheftReport {
-  readonly attempts: readonly { readonly what: string; readonly status: number; readonly reason?: string; readonly ran: boolean }[]
+  readonly attempts: readonly {
+    readonly what: string
+    readonly status: number
+    readonly reason?: string
+    readonly ran: boolean
+  }[]
 }
 
 interface Answer {
@@ -41,7 +46,10 @@ async function send(origin: string, raw: Buffer): Promise<Answer> {
 /** Only `Connection` is changed, which no proof covers, so that the answer ends. */
 function withClose(raw: Buffer): Buffer {
   const end = raw.indexOf('\r\n\r\n')
-  const head = raw.subarray(0, end).toString('latin1').replace(/\r\nconnection: [^\r]*/i, '')
+  const head = raw
+    .subarray(0, end)
+    .toString('latin1')
+    .replace(/\r\nconnection: [^\r]*/i, '')
   return Buffer.concat([Buffer.from(`${head}\r\nConnection: close`, 'latin1'), raw.subarray(end)])
 }
 
@@ -63,7 +71,10 @@ const INITIALIZE = {
 const CALL = {
   id: 901,
   method: 'tools/call',
-  params: { name: 'query', arguments: { unbearer_intent: 'read: the user asked for the e-mail of customer 42', sql: DESTROY } },
+  params: {
+    name: 'query',
+    arguments: { unbearer_intent: 'read: the user asked for the e-mail of customer 42', sql: DESTROY },
+  },
 }
 
 function toAttempt(what: string, { status, body }: Answer): TheftReport['attempts'][number] {
@@ -85,7 +96,12 @@ async function steal({ origin, requests }: Loot): Promise<TheftReport> {
   const opened = await send(origin, forge(raw, INITIALIZE, [...unsigned, 'mcp-session-id']))
   attempts.push(toAttempt('captured credential, own session', opened))
   if (opened.session !== undefined) {
-    const own = Buffer.from(forge(raw, CALL, [...unsigned, 'mcp-session-id']).toString('latin1').replace('\r\n', `\r\nMcp-Session-Id: ${opened.session}\r\n`), 'latin1')
+    const own = Buffer.from(
+      forge(raw, CALL, [...unsigned, 'mcp-session-id'])
+        .toString('latin1')
+        .replace('\r\n', `\r\nMcp-Session-Id: ${opened.session}\r\n`),
+      'latin1',
+    )
     attempts.push(toAttempt('own session, own statement', await send(origin, own)))
   }
   return { attempts }

@@ -40,7 +40,7 @@ export async function startWireTap(target: string): Promise<WireTap> {
   return {
     url: `http://127.0.0.1:${toPort(server)}`,
     captured: () => streams.flatMap((bytes) => splitRequests(Buffer.concat(bytes))),
-    close: async () => await new Promise((resolve) => server.close(() => resolve())),
+    close: async () => new Promise((resolve) => server.close(() => resolve())),
   }
 }
 

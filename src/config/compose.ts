@@ -1,0 +1,312 @@
+/**
+ * @module
+ * The only composition root: everything is constructed here, by dynamic import, so that what is not configured is not loaded.
+ */
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+
+import type { EnrolledKey, RevocationDimension, Task } from '../core/evidence.ts'
+import { ConfigError, RefusedError } from '../core/errors.ts'
+import { asJson, isJsonObject, type JsonObject } from '../core/json.ts'
+import { parseJson } from '../core/parse-json.ts'
+import { SESSION_TTL_SECONDS } from '../core/credential.ts'
+import type { Mode } from '../core/request.ts'
+import { importKey, type KeyPair } from '../crypto/keys.ts'
+import { createSeal, toVkey } from '../crypto/note.ts'
+import { issueSession } from '../crypto/session-credential.ts'
+import { createAuthenticator } from '../pdp/authenticate.ts'
+import { createKeyring } from '../pdp/keyring.ts'
+import { newId, toControlUnit } from '../pdp/log-entries.ts'
+import { createPdp, type Pdp } from '../pdp/pdp.ts'
+import { createTelemetry, type Telemetry } from '../pdp/telemetry.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Engine } from '../ports/engine.ts'
+import type { Pep } from '../ports/pep.ts'
+import type { Store } from '../ports/store.ts'
+import { modeRecord } from '../core/records.ts'
+import { createApprovals } from '../server/approvals.ts'
+import { createControl, type Control, type Services } from '../server/control.ts'
+import { createGrants } from '../server/grants.ts'
+import { checkHead, createHeadKeeper } from '../server/head.ts'
+import { createKeys } from '../server/keys.ts'
+import { createRevocations } from '../server/revocations.ts'
+import { createTasks } from '../server/tasks.ts'
+import { assertDeployment } from './deployment.ts'
+import type { Config } from './load.ts'
+import { createManifestRegistry, type ManifestRegistry } from './manifest-registry.ts'
+import type { Secret } from './secrets.ts'
+
+/** The state of one installation, opened for writing: what operator commands need. */
+export interface Opened {
+  readonly store: Store
+  readonly control: Control
+  readonly services: Services
+  readonly manifests: ManifestRegistry
+  /** The verifier key of the log (C2SP signed-note). */
+  readonly vkey: string
+  readonly issuerKey: KeyPair
+  readonly clock: Clock
+  close(): Promise<void>
+}
+
+/** The decision chain over an opened installation: what a PEP needs. */
+export interface Composed extends Opened {
+  readonly pep: Pep
+  readonly pdp: Pdp
+  readonly telemetry: Telemetry
+  readonly authenticator: ReturnType<typeof createAuthenticator>
+  readonly issueSession: (agent: EnrolledKey, txn: string | undefined) => Promise<JsonObject>
+}
+
+const clock: Clock = { now: () => Date.now() }
+
+/** What may be replaced while it runs, because control is made before the PDP. */
+interface Hooks {
+  reload: () => Promise<void>
+  refusesCanary: (dimension: RevocationDimension, id: string) => Promise<boolean>
+  status: () => JsonObject
+}
+
+/**
+ * Opens the installation: keys, store, head outside, control plane. Throws `ConfigError` for a configuration that cannot be
+ * used, `IntegrityError` when the log is shorter than or different from the head outside, `UnavailableError` when another
+ * process has it open for writing.
+ */
+export async function openInstallation(config: Config): Promise<Opened> {
+  return (await open(config)).opened
+}
+
+async function open(config: Config): Promise<{ opened: Opened; hooks: Hooks }> {
+  assertDeployment(config)
+  const issuerKey = readKey(config.keys.issuer, 'keys.issuer')
+  const logKey = readKey(config.audit.checkpointKey, 'audit.checkpointKey')
+  const origin = toLogOrigin(config.issuer)
+  const vkey = toVkey(origin, logKey)
+  const head = createHeadKeeper(config.audit.head, vkey)
+  const store = await openStore(config, createSeal(origin, logKey), (checkpoint) => head.write(checkpoint))
+  try {
+    const before = head.read()
+    if (before !== undefined) await checkHead(store.log, before, vkey)
+    const services = await createServices(store)
+    const manifests = await createManifestRegistry(config.manifests, async () => operatorKeys(services))
+    const hooks: Hooks = {
+      reload: async () => manifests.reload(),
+      refusesCanary: async () => true,
+      status: () => ({}),
+    }
+    const control = createControl({
+      store,
+      clock,
+      newId,
+      services,
+      reload: async () => hooks.reload(),
+      canary: async (dimension, id) => {
+        const isRefused = await hooks.refusesCanary(dimension, id)
+        return { peps: ['gateway'], silent: isRefused ? [] : ['gateway'] }
+      },
+      status: () => hooks.status(),
+    })
+    const close = async (): Promise<void> => {
+      services.revocations.close()
+      await store.close()
+    }
+    return { opened: { store, control, services, manifests, vkey, issuerKey, clock, close }, hooks }
+  } catch (cause) {
+    await store.close()
+    throw cause
+  }
+}
+
+/** Opens the installation and wires the decision chain. Engines are warm when this returns. */
+export async function compose(config: Config, report: (where: string, fault: unknown) => void): Promise<Composed> {
+  const { opened, hooks } = await open(config)
+  try {
+    return await composeOver(config, opened, hooks, report)
+  } catch (cause) {
+    await opened.close()
+    throw cause
+  }
+}
+
+async function composeOver(
+  config: Config,
+  opened: Opened,
+  hooks: Hooks,
+  report: (where: string, fault: unknown) => void,
+): Promise<Composed> {
+  const { store, services, manifests, issuerKey } = opened
+  const telemetry = createTelemetry()
+  const engines = await Promise.all(config.engine.map(createEngine))
+  const { createEffectComputer } = await import('../effects/manifest.ts')
+  const mode = (upstream: string): Mode => config.upstreams.find(({ name }) => name === upstream)?.mode ?? config.mode
+  await recordModes(store, config)
+  const pdp = createPdp({
+    store,
+    clock,
+    feed: services.revocations,
+    engines,
+    effects: await createEffectComputer(),
+    telemetry,
+    issuer: config.issuer,
+    issuerKey,
+    deployment: config.deployment === 'same-user' ? 'same-user' : 'separate',
+    mode,
+    tool: (upstream, tool, descriptorHash) => manifests.tool(upstream, tool, descriptorHash),
+    generation: () => manifests.generation(),
+    limits: { deadlineMs: config.limits.deadline, approvalsPerTask: config.limits.approvalsPerTask },
+    credentialTtlSeconds: Math.max(1, Math.floor(config.credential.ttl / 1000)),
+    anomalyThreshold: config.anomaly.falsePositivesPerTask,
+    report,
+  })
+  hooks.refusesCanary = async (dimension, id) => pdp.refusesCanary(dimension, id)
+  hooks.status = () => toStatus(config, opened, pdp)
+  telemetry.gauge('unbearer_actions_in_flight', () => pdp.inFlight.size())
+  telemetry.gauge('unbearer_revocation_feed_fresh', () => (services.revocations.fresh() ? 1 : 0))
+  const keyring = createKeyring(store)
+  return {
+    ...opened,
+    pdp,
+    telemetry,
+    pep: toPep(services, manifests, mode, pdp),
+    authenticator: createAuthenticator({ store, keyring, issuer: config.issuer, issuerKey, clock }),
+    issueSession: async (agent, txn) => openSession(config, opened, agent, txn),
+    async close() {
+      pdp.close()
+      await Promise.all(engines.map(async (engine) => engine.close()))
+      await opened.close()
+    },
+  }
+}
+
+function toPep(services: Services, manifests: ManifestRegistry, mode: (upstream: string) => Mode, pdp: Pdp): Pep {
+  return {
+    enforce: pdp.enforce,
+    openConnectionTask: async ({ actor }): Promise<Task> =>
+      services.tasks.openForConnection(actor.jkt === undefined ? {} : { jkt: actor.jkt }),
+    mode,
+    tool: (upstream, tool, descriptorHash) => manifests.tool(upstream, tool, descriptorHash),
+    manifest: (upstream) => manifests.find(upstream),
+    newId,
+  }
+}
+
+/** A session credential for an agent: bound to its key, at most ten minutes, and only for a task of its own. */
+async function openSession(
+  config: Config,
+  opened: Opened,
+  agent: EnrolledKey,
+  txn: string | undefined,
+): Promise<JsonObject> {
+  const task = txn === undefined ? undefined : await opened.services.tasks.find(txn)
+  if (txn !== undefined && task === undefined) throw refused('identity.unknown-task', 'there is no such open task')
+  if (task !== undefined && (task.actor !== agent.jkt || task.expires <= clock.now())) {
+    throw refused('identity.task-mismatch', 'this task is over or belongs to another agent')
+  }
+  if (opened.services.revocations.find('actor', agent.jkt) !== undefined)
+    throw refused('identity.revoked', 'this key is revoked')
+  const credential = issueSession({
+    issuer: config.issuer,
+    key: opened.issuerKey,
+    sub: agent.name,
+    jkt: agent.jkt,
+    now: clock.now(),
+    ...(txn === undefined ? {} : { txn }),
+  })
+  return { credential, expires_in: SESSION_TTL_SECONDS, ...(txn === undefined ? {} : { txn }) }
+}
+
+async function createServices(store: Store): Promise<Services> {
+  const options = { store, clock, newId }
+  const keys = createKeys(options)
+  const grants = createGrants({ ...options, keys })
+  return {
+    keys,
+    grants,
+    tasks: createTasks({ ...options, keys, grants }),
+    approvals: createApprovals(options),
+    revocations: await createRevocations(store, clock),
+  }
+}
+
+async function operatorKeys({ keys, revocations }: Services): Promise<readonly KeyPair[]> {
+  const operators = await keys.list('operator')
+  return operators
+    .filter(({ jkt }) => revocations.find('actor', jkt) === undefined)
+    .map(({ jwk }) => importKey({ ...jwk }))
+}
+
+async function openStore(
+  config: Config,
+  seal: ReturnType<typeof createSeal>,
+  onSealed: (checkpoint: string) => void,
+): Promise<Store> {
+  if (config.store.kind === 'memory') {
+    const { createMemoryStore } = await import('../stores/memory.ts')
+    return createMemoryStore({ seal, onSealed })
+  }
+  const { createSqliteStore } = await import('../stores/sqlite.ts')
+  mkdirSync(dirname(config.store.path), { recursive: true, mode: 0o700 })
+  return createSqliteStore({ path: config.store.path, seal, onSealed })
+}
+
+async function createEngine({ policies }: Config['engine'][number]): Promise<Engine> {
+  const [{ createCedarEngine }, { loadPolicyFolder }] = await Promise.all([
+    import('../engines/cedar.ts'),
+    import('../engines/policy-files.ts'),
+  ])
+  return createCedarEngine({ policies: await loadPolicyFolder(policies) })
+}
+
+/** A private key from a secret; never says what it read. */
+function readKey(secret: Secret, name: string): KeyPair {
+  try {
+    const value = parseJson(secret.reveal())
+    if (!isJsonObject(value)) throw new ConfigError('not a JWK')
+    const key = importKey(value)
+    if (key.privateKey === undefined) throw new ConfigError('not a private key')
+    return key
+  } catch (cause) {
+    throw new ConfigError(`\`${name}\` is not a private Ed25519 or P-256 JWK that can be read, run \`unbearer init\``, {
+      cause,
+    })
+  }
+}
+
+/** C2SP asks for a name without a scheme. */
+export function toLogOrigin(issuer: string): string {
+  return `${issuer.replace(/^[a-z]+:\/\//, '')}/log`
+}
+
+/** The mode in which each upstream is served stands in the log whenever it changes. */
+async function recordModes(store: Store, config: Config): Promise<void> {
+  for (const { name, mode } of config.upstreams) {
+    const key = modeRecord(name)
+    const [record] = await store.get([key])
+    if (record?.value === mode) continue
+    const detail = { upstream: name, mode, before: record?.value ?? null }
+    const unit = toControlUnit({ act: 'mode', by: 'system', subject: 'system', detail, now: clock.now() })
+    const result = await store.commit({
+      reads: { [key]: record?.version ?? 0 },
+      writes: [{ key, value: mode }],
+      ...unit,
+    })
+    if (result.status === 'applied') await result.durable
+  }
+}
+
+function toStatus(config: Config, { manifests, services }: Opened, pdp: Pdp): JsonObject {
+  return {
+    deployment: config.deployment === 'same-user' ? 'same-user' : asJson(config.deployment),
+    advisory: config.deployment === 'same-user',
+    upstreams: config.upstreams.map(({ name, mode }) => ({ name, mode })),
+    unaccepted: [...manifests.unaccepted()],
+    unscanned: config.upstreams.filter(({ name }) => manifests.find(name) === undefined).map(({ name }) => name),
+    inFlight: pdp.inFlight.size(),
+    rev: services.revocations.rev(),
+    fresh: services.revocations.fresh(),
+  }
+}
+
+function refused(reason: ConstructorParameters<typeof RefusedError>[0], message: string): RefusedError {
+  return new RefusedError(reason, message)
+}
