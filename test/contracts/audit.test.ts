@@ -173,6 +173,15 @@ describe('an export', () => {
     expect((await verifyExport(dir, { vkey })).ok).toBe(false)
   })
 
+  it('rewritten as a whole is found by the checkpoint alone', async () => {
+    const dir = newDir()
+    const rewritten = createMemoryStore({ seal })
+    await append(rewritten, 1, 6)
+    await exportLog(rewritten.log, dir, { vkey })
+    await cp(join(await exportOf(5), 'checkpoint'), join(dir, 'checkpoint'))
+    expect((await verifyExport(dir)).problems).toEqual([expect.stringContaining('do not have the root')])
+  })
+
   it('does not begin with a head of another history', async () => {
     const head = await (await logOf(7)).log.checkpoint()
     const longer = await (await logOf(12)).log.checkpoint()

@@ -164,6 +164,29 @@ describe('a disk that fails', () => {
   })
 })
 
+describe('a transaction that SQLite gave up by itself', () => {
+  it('takes its whole group along, and the next unit begins a new one', async () => {
+    const store = await createSqliteStore({ path: await newPath(), seal })
+    const first = await store.commit({ entries: [{ id: 'first', bytes: Buffer.from('first') }] })
+    const exec = vi.spyOn(DatabaseSync.prototype, 'exec')
+    exec.mockImplementationOnce(function savepoint(this: DatabaseSync, sql: string) {
+      this.prepare(sql).run()
+    })
+    exec.mockImplementationOnce(function giveUp(this: DatabaseSync) {
+      this.prepare('ROLLBACK').run()
+      throw new Error('disk I/O error')
+    })
+    const unavailable = { code: 'ERR_UNBEARER_UNAVAILABLE' }
+    await expect(persist(store, 'second')).rejects.toMatchObject(unavailable)
+    exec.mockRestore()
+    const third = persist(store, 'third')
+    await expect(first.status === 'applied' ? first.durable : first).rejects.toMatchObject(unavailable)
+    await third
+    expect([await store.log.indexOf('first'), await store.log.indexOf('third')]).toEqual([undefined, 0])
+    await store.close()
+  })
+})
+
 /** Runs the writer as on a disk of 4 MB, where the system can limit the size of a file. */
 async function runOnFullDisk(path: string, evidenceBytes: number): Promise<Json> {
   const script = join(import.meta.dirname, 'fixtures', 'full-disk-writer.ts')

@@ -32,6 +32,18 @@ export const logCases: readonly Case[] = [
     },
   },
   {
+    name: 'gives out copies, so that no reader can change the log',
+    run: (make) =>
+      using(make, quiet, async (store) => {
+        await persist(store, toEntry('a'))
+        const before = toText((await store.log.entries(0, 1))[0])
+        ;(await store.log.entries(0, 1))[0]?.fill(0)
+        ;(await store.log.node(0, 0))?.fill(0)
+        assert.equal(toText((await store.log.entries(0, 1))[0]), before)
+        await verifyNode(store, 0, 0, 1)
+      }),
+  },
+  {
     name: 'puts several entries of one unit in their order',
     run: (make) =>
       using(make, quiet, async (store) => {
