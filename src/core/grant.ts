@@ -50,7 +50,7 @@ export interface Grant {
   readonly depth: number
 }
 
-/** A grant with its ancestors, leaf first, and what was used of each budget (`grant id/budget id[/txn]` to amount). */
+/** A grant with its ancestors, leaf first, and what was used of each budget, by `budgetRecord`; 0 where nothing was. */
 export interface GrantFacts {
   readonly chain: readonly Grant[]
   readonly used: Readonly<Record<string, number>>
