@@ -28,7 +28,7 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
 const UNITS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: DAY }
 
 /**
- * The grant that `value` describes (`docs/reference`, "Grants"), with `options.id`. Throws `InputError`.
+ * The grant that `value` describes, with `options.id`; `parse-grant.test.ts` shows every member. Throws `InputError`.
  * Does not promise that a grant with a `parent` is contained in it: compare with `isGrantContained`. Does not look up
  * whether the upstream, the tools or the principal exist.
  */
