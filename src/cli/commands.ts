@@ -1,0 +1,33 @@
+/**
+ * @module
+ * Every command, in the order of the help.
+ */
+import { approvalCommands } from './approvals.ts'
+import type { Command } from './command.ts'
+import { connectCommand } from './connect.ts'
+import { doctorCommand } from './doctor.ts'
+import { enrolCommands } from './enrol.ts'
+import { grantCommands } from './grants.ts'
+import { initCommand } from './init.ts'
+import { revokeCommand } from './revoke.ts'
+import { serveCommand } from './serve.ts'
+import { taskCommand } from './tasks.ts'
+import { auditCommands } from './audits.ts'
+import { toolCommands } from './scans.ts'
+import { demoCommand, effectsCommand } from './wired.ts'
+
+export const COMMANDS: readonly Command[] = [
+  demoCommand,
+  initCommand,
+  ...enrolCommands,
+  ...grantCommands,
+  taskCommand,
+  serveCommand,
+  connectCommand,
+  ...toolCommands,
+  ...approvalCommands,
+  revokeCommand,
+  ...auditCommands,
+  effectsCommand,
+  doctorCommand,
+]

@@ -1,0 +1,152 @@
+/**
+ * @module
+ * `unbearer doctor`: looks for what an operator should know before relying on this installation.
+ */
+import { stat } from 'node:fs/promises'
+
+import type { Config } from '../config/load.ts'
+import { UnavailableError, UnbearerError } from '../core/errors.ts'
+import { isJsonObject, type Json } from '../core/json.ts'
+import { toDisplayText } from '../server/display.ts'
+import { KEY_OPTION, SERVER_OPTION, toText, type Answer, type Call, type Command } from './command.ts'
+import { callOnce, toAddress, type ControlAddress } from './control-client.ts'
+
+export const doctorCommand: Command = {
+  words: 'doctor',
+  usage: '',
+  summary: 'find what is wrong with this installation',
+  about: [
+    'Reads the configuration, compares the declared deployment with user ids and file modes, opens the store (or asks the',
+    'running server), and names tools that nobody accepted, upstreams that only observe, and old keys.',
+    'Exit code 1 when something must be mended. It does not verify the log: `audit verify` does.',
+  ].join('\n'),
+  example: 'unbearer doctor --config /etc/unbearer/unbearer.yaml',
+  options: [KEY_OPTION('keys/operator.jwk'), SERVER_OPTION],
+  operands: [0, 0],
+  run: doctor,
+}
+
+/** `bad` must be mended; `note` is something to know. */
+interface Symptom {
+  readonly level: 'good' | 'note' | 'bad'
+  readonly what: string
+}
+
+async function doctor(call: Call): Promise<Answer> {
+  const { loadConfig } = await import('../config/load.ts')
+  const config = await loadConfig(call.config)
+  const symptoms = [
+    ...(await examineDeployment(config)),
+    ...examineModes(config),
+    ...(await examineKeys(config)),
+    ...(await examineState(config, await toAddress(call, 'operator'))),
+  ]
+  const healthy = symptoms.every(({ level }) => level !== 'bad')
+  const marks = { good: 'ok  ', note: 'note', bad: 'BAD ' }
+  const text = symptoms.map(({ level, what }) => `${marks[level]}  ${toDisplayText(what)}`).join('\n')
+  return {
+    exit: healthy ? 0 : 1,
+    json: { healthy, symptoms: symptoms.map(({ level, what }) => ({ level, what })) },
+    text,
+  }
+}
+
+async function examineDeployment(config: Config): Promise<readonly Symptom[]> {
+  const { assertDeployment } = await import('../config/deployment.ts')
+  const advisory: Symptom =
+    config.deployment === 'same-user'
+      ? { level: 'note', what: 'advisory: the agent runs as this user and can get around the gateway' }
+      : { level: 'good', what: `the agent is declared to run as user ${config.deployment.agentUid}` }
+  try {
+    assertDeployment(config)
+    return [{ level: 'good', what: 'user ids and file modes fit the declared deployment' }, advisory]
+  } catch (fault) {
+    return [toBad(fault), advisory]
+  }
+}
+
+function examineModes({ upstreams }: Config): readonly Symptom[] {
+  if (upstreams.length === 0) return [{ level: 'note', what: 'no upstreams are configured' }]
+  return upstreams.map(({ name, mode }) =>
+    mode === 'enforce'
+      ? { level: 'good', what: `upstream ${name} enforces` }
+      : { level: 'note', what: `upstream ${name} only observes: policy, scope, intent and context block nothing` },
+  )
+}
+
+async function examineKeys({ keys }: Config): Promise<readonly Symptom[]> {
+  if (!('file' in keys.issuer.source)) return []
+  const { file } = keys.issuer.source
+  const written = await stat(file).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => undefined,
+  )
+  if (written === undefined) return [{ level: 'bad', what: `the issuer key \`${file}\` cannot be read` }]
+  if (Date.now() - written <= keys.rotate) return [{ level: 'good', what: 'the issuer key is young enough' }]
+  return [{ level: 'note', what: `the issuer key is older than \`keys.rotate\`, replace \`${file}\`` }]
+}
+
+async function examineState(config: Config, address: ControlAddress): Promise<readonly Symptom[]> {
+  try {
+    return await examineStore(config)
+  } catch (fault) {
+    if (!(fault instanceof UnavailableError)) return [toBad(fault)]
+  }
+  try {
+    return examineStatus(await callOnce(address, 'status', {}))
+  } catch (fault) {
+    return [toBad(fault)]
+  }
+}
+
+/** Nobody else has the store open: look for ourselves. */
+async function examineStore(config: Config): Promise<readonly Symptom[]> {
+  const { openInstallation } = await import('../config/compose.ts')
+  const opened = await openInstallation(config)
+  try {
+    const problems = await opened.store.check()
+    const unscanned = config.upstreams.filter(({ name }) => opened.manifests.find(name) === undefined)
+    return [
+      {
+        level: 'good',
+        what: `the store opens, the log has ${await opened.store.log.size()} entries; no server is running`,
+      },
+      ...problems.map((what): Symptom => ({ level: 'bad', what: `the store: ${what}` })),
+      ...toToolSymptoms(
+        opened.manifests.unaccepted(),
+        unscanned.map(({ name }) => name),
+      ),
+    ]
+  } finally {
+    await opened.close()
+  }
+}
+
+function examineStatus(status: Json): readonly Symptom[] {
+  const { entries = 0, fresh, unaccepted = [], unscanned = [] } = isJsonObject(status) ? status : {}
+  const running: Symptom = { level: 'good', what: `the server is running, the log has ${toText(entries)} entries` }
+  const stale: Symptom = { level: 'bad', what: 'a revocation could not be recorded: everything is denied until it is' }
+  return [running, ...(fresh === true ? [] : [stale]), ...toToolSymptoms(textsOf(unaccepted), textsOf(unscanned))]
+}
+
+function toToolSymptoms(unaccepted: readonly string[], unscanned: readonly string[]): readonly Symptom[] {
+  return [
+    ...unaccepted.map((name): Symptom => ({
+      level: 'note',
+      what: `nobody accepted the tools of ${name}: \`unbearer tools accept\``,
+    })),
+    ...unscanned.map((name): Symptom => ({
+      level: 'note',
+      what: `the tools of ${name} are unknown: \`unbearer tools scan\``,
+    })),
+  ]
+}
+
+function textsOf(value: Json): readonly string[] {
+  const items: readonly Json[] = Array.isArray(value) ? value : []
+  return items.filter((item) => typeof item === 'string')
+}
+
+function toBad(fault: unknown): Symptom {
+  return { level: 'bad', what: fault instanceof UnbearerError ? fault.message : 'something unexpected went wrong' }
+}

@@ -1,0 +1,123 @@
+/**
+ * @module
+ * `unbearer grant create|list|show`.
+ */
+import { readFile } from 'node:fs/promises'
+
+import type { Grant } from '../core/grant.ts'
+import { ConfigError } from '../core/errors.ts'
+import { isJsonObject, type Json } from '../core/json.ts'
+import { fromRecord } from '../core/records.ts'
+import { toDisplay, toDisplayText } from '../server/display.ts'
+import {
+  KEY_OPTION,
+  SERVER_OPTION,
+  toMemberText,
+  toTable,
+  toTime,
+  type Answer,
+  type Call,
+  type Command,
+} from './command.ts'
+import { callOnce, toAddress } from './control-client.ts'
+
+const OPTIONS = [KEY_OPTION('keys/operator.jwk'), SERVER_OPTION]
+
+export const grantCommands: readonly Command[] = [
+  {
+    words: 'grant create',
+    usage: '-f FILE.yaml',
+    summary: 'issue a grant of a principal to an agent',
+    about: [
+      'A grant says what one agent may do for one principal: tools, the gravest effects, bounds of arguments, budgets, time.',
+      'It lives a day unless `expires` says otherwise, at most 90 days. A grant with a `parent` must be contained in it.',
+      'It is never more than a bound: policy decides each action within it.',
+    ].join('\n'),
+    example: [
+      "unbearer grant create -f - <<'EOF'",
+      'principal: alice',
+      'actor: support-agent',
+      'expires: 8h',
+      'operations:',
+      '  - { tool: orders/query, effects: [read] }',
+      '  - { tool: outbox/send, effects: [send], where: { to: { in: [alice@example.com] } } }',
+      'budgets: [{ id: mails, limit: 3, per: task, effects: [send] }]',
+      'EOF',
+    ].join('\n'),
+    options: [
+      { name: 'file', short: 'f', value: 'FILE.yaml', about: 'the grant; `-` reads standard input' },
+      ...OPTIONS,
+    ],
+    operands: [0, 0],
+    run: create,
+  },
+  {
+    words: 'grant list',
+    usage: '',
+    summary: 'list the grants',
+    about: 'All grants that were issued, also those that have expired.',
+    example: 'unbearer grant list',
+    options: OPTIONS,
+    operands: [0, 0],
+    run: list,
+  },
+  {
+    words: 'grant show',
+    usage: 'ID',
+    summary: 'show one grant',
+    about: 'The whole grant as it is stored.',
+    example: 'unbearer grant show 3q2-7wAAAAAAAAAAAAAAAA',
+    options: OPTIONS,
+    operands: [1, 1],
+    run: show,
+  },
+]
+
+async function create(call: Call): Promise<Answer> {
+  const grant = await readYaml(call.need('file'))
+  const created = await callOnce(await toAddress(call, 'operator'), 'grant.create', { grant })
+  const expires = isJsonObject(created) ? created['expires'] : undefined
+  const until = typeof expires === 'number' ? toTime(expires) : ''
+  return { exit: 0, json: created, text: `issued grant ${toMemberText(created, 'id')}, valid until ${until}` }
+}
+
+async function list(call: Call): Promise<Answer> {
+  const found = await callOnce(await toAddress(call, 'operator'), 'grant.list', {})
+  const grants = fromRecord<readonly Grant[]>({ value: found }) ?? []
+  const rows = grants.map(({ id, principal, actor, operations, expires }) => [
+    id,
+    toDisplayText(`${principal.type}/${principal.id}`),
+    `${actor.slice(0, 12)}…`,
+    toDisplayText(operations.map(({ upstream, tool }) => `${upstream}/${tool}`).join(', ')),
+    toTime(expires),
+  ])
+  const text = rows.length === 0 ? 'no grants yet' : toTable(['id', 'principal', 'actor', 'operations', 'until'], rows)
+  return { exit: 0, json: found, text }
+}
+
+async function show(call: Call): Promise<Answer> {
+  const grant = await callOnce(await toAddress(call, 'operator'), 'grant.show', { id: call.operand(0) })
+  return { exit: 0, json: grant, text: toDisplay(grant) }
+}
+
+async function readYaml(path: string): Promise<Json> {
+  const { parseStrictYaml } = await import('../config/strict-yaml.ts')
+  let text: string
+  try {
+    text = await readFile(path === '-' ? '/dev/stdin' : path, 'utf8')
+  } catch (cause) {
+    throw new ConfigError(`\`${path}\` cannot be read`, { cause })
+  }
+  return fromRecord<Json>({ value: toJson(parseStrictYaml(text)) }) ?? null
+}
+
+/** YAML has values that JSON has not (infinity, not-a-number): they are refused, not turned into something else. */
+function toJson(value: unknown): Json {
+  const text = JSON.stringify(value, (_key, member: unknown) => {
+    if (typeof member === 'number' && !Number.isFinite(member))
+      throw new ConfigError('a number of the file is not finite')
+    return member
+  })
+  const read: Json = JSON.parse(text ?? 'null')
+  return read
+}

@@ -1,0 +1,186 @@
+/**
+ * @module
+ * `unbearer init`: everything that a first `serve` needs, in one folder, overwriting nothing.
+ */
+import { randomBytes } from 'node:crypto'
+import { chmod, copyFile, lstat, mkdir, readdir, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import { parseConfig, type Config, type Deployment } from '../config/load.ts'
+import { ConfigError } from '../core/errors.ts'
+import type { KeyRole } from '../core/evidence.ts'
+import { generateKey, readKeyFile, writeKeyFile } from '../crypto/keys.ts'
+import { usageError, type Answer, type Call, type Command } from './command.ts'
+
+export const initCommand: Command = {
+  words: 'init',
+  usage: '[--dir DIR] [--deployment same-user | --agent-uid N] [--issuer URL]',
+  summary: 'write a configuration, keys and folders',
+  about: [
+    'Writes DIR/unbearer.yaml, keys (mode 0600), state, head, manifests and the policies that ship, and enrols one operator,',
+    'one approver and one host. It starts in `observe`: everything is decided and recorded, little is blocked, so that the',
+    'first minutes only watch. Overwrites nothing.',
+    '',
+    '`--deployment same-user` (the default) is honest about an agent that runs as you: it could read the keys, so everything',
+    'is advisory. `--agent-uid N` declares that the agent runs as another user; that is then compared at every start.',
+  ].join('\n'),
+  example: 'unbearer init --dir ./unbearer --agent-uid 1001',
+  options: [
+    { name: 'dir', value: 'DIR', about: 'where to (default: the current folder)' },
+    { name: 'deployment', value: 'same-user', about: 'the agent runs as this user; everything is advisory' },
+    { name: 'agent-uid', value: 'N', about: 'the agent runs as this other user' },
+    { name: 'issuer', value: 'URL', about: 'the name of this installation in credentials (default: a random one)' },
+  ],
+  operands: [0, 0],
+  run: init,
+}
+
+const POLICIES = fileURLToPath(new URL('../../policies/', import.meta.url))
+const FOLDERS = ['keys', 'state', 'head', 'manifests', 'policies'] as const
+/** The keys of people and applications, enrolled here; the keys of the gateway itself are not enrolled. */
+const ENROLLED: readonly KeyRole[] = ['operator', 'approver', 'host']
+const KEYS = ['issuer', 'log', ...ENROLLED] as const
+
+async function init(call: Call): Promise<Answer> {
+  const dir = resolve(call.text('dir') ?? '.')
+  const deployment = parseDeployment(call)
+  await assertFree(dir)
+  const issuer = call.text('issuer') ?? `https://unbearer-${randomBytes(5).toString('hex')}.invalid`
+  const text = toYaml(issuer, deployment)
+  // Parsed before anything is written: whatever is wrong with the options is said now.
+  const config = parseConfig(text, { dir })
+  await writeFolders(dir)
+  for (const name of KEYS) await writeKeyFile(join(dir, 'keys', `${name}.jwk`), { ...generateKey('Ed25519') })
+  await copyPolicies(join(dir, 'policies'))
+  await enrol(config, dir)
+  // Last, so that a configuration is only ever there when all that it speaks of is.
+  await writeFile(join(dir, 'unbearer.yaml'), text, { flag: 'wx', mode: 0o600 })
+  const at = call.text('dir') === undefined ? '' : ` --config ${join(call.text('dir') ?? '', 'unbearer.yaml')}`
+  const json = { dir, config: join(dir, 'unbearer.yaml'), issuer, deployment: toJson(deployment), mode: config.mode }
+  return { exit: 0, json, text: toText(dir, deployment, at) }
+}
+
+function parseDeployment(call: Call): Deployment {
+  const [declared, uid] = [call.text('deployment'), call.text('agent-uid')]
+  if (declared !== undefined && uid !== undefined) throw usageError('give either `--deployment` or `--agent-uid`')
+  if (declared !== undefined && declared !== 'same-user') throw usageError('`--deployment` knows only `same-user`')
+  if (uid === undefined) return 'same-user'
+  if (!/^[1-9][0-9]{0,9}$/.test(uid)) throw usageError('`--agent-uid` is a number from 1')
+  return { agentUid: Number(uid) }
+}
+
+async function assertFree(dir: string): Promise<void> {
+  for (const name of ['unbearer.yaml', ...FOLDERS]) {
+    const isThere = await lstat(join(dir, name)).then(
+      () => true,
+      () => false,
+    )
+    if (isThere)
+      throw new ConfigError(
+        `\`${join(dir, name)}\` is there already, and \`init\` overwrites nothing; choose another \`--dir\``,
+      )
+  }
+}
+
+async function writeFolders(dir: string): Promise<void> {
+  const made = await mkdir(dir, { recursive: true, mode: 0o700 })
+  // A umask that shares with a group would make a folder that the start refuses.
+  if (made !== undefined) await chmod(dir, 0o700)
+  for (const name of FOLDERS) await mkdir(join(dir, name), { mode: 0o700 })
+}
+
+async function copyPolicies(to: string): Promise<void> {
+  const names = await readdir(join(POLICIES, 'default'))
+  const files = names.map((name) => join(POLICIES, 'default', name))
+  for (const file of [...files, join(POLICIES, 'schema.cedarschema')]) {
+    const copy = join(to, file.slice(Math.max(file.lastIndexOf('/'), file.lastIndexOf('\\')) + 1))
+    await copyFile(file, copy)
+    await chmod(copy, 0o600)
+  }
+}
+
+async function enrol(config: Config, dir: string): Promise<void> {
+  const { openInstallation } = await import('../config/compose.ts')
+  const opened = await openInstallation(config)
+  try {
+    for (const role of ENROLLED) {
+      const { jwk } = await readKeyFile(join(dir, 'keys', `${role}.jwk`))
+      await opened.services.keys.enrol({ role, name: `${role}-1`, jwk: { ...jwk }, by: 'system' })
+    }
+  } finally {
+    await opened.close()
+  }
+}
+
+function toJson(deployment: Deployment): string | { readonly agentUid: number } {
+  return deployment === 'same-user' ? deployment : { agentUid: deployment.agentUid }
+}
+
+function toYaml(issuer: string, deployment: Deployment): string {
+  const declared = deployment === 'same-user' ? 'same-user' : `{ agentUid: ${deployment.agentUid} }`
+  return `# Every key, its default and what an attacker gains from it: docs/reference/config.md of the package.
+# A key that is not known refuses to start.
+
+# The name of this installation in everything that it signs. A name, not an address; do not change it.
+issuer: ${issuer}
+
+listen: 127.0.0.1:8700
+
+# Whether the agent runs as the user of this gateway. Compared with user ids and file modes at every start.
+deployment: ${declared}
+
+# observe: decide and record, block little. enforce: block. Change it once the log shows what would be blocked.
+mode: observe
+
+store: sqlite:./state/unbearer.db
+audit: { head: ./head/unbearer.head, checkpointKey: { file: ./keys/log.jwk } }
+keys: { issuer: { file: ./keys/issuer.jwk }, rotate: 30d }
+engine: [{ kind: cedar, policies: ./policies }]
+manifests: ./manifests
+
+# The servers behind the gateway. Their secrets stay here: { env: NAME } or { file: PATH }, never a value.
+upstreams: []
+#  - name: orders
+#    kind: mcp
+#    command: [npx, -y, some-server]
+#    secrets: { TOKEN: { env: ORDERS_TOKEN } }
+#  - name: crm
+#    kind: mcp
+#    url: http://127.0.0.1:9000/mcp
+
+limits: { deadline: 50ms, approvalsPerTask: 3, messageBytes: 4194304 }
+credential: { ttl: 30s }
+anomaly: { falsePositivesPerTask: 0.01 }
+`
+}
+
+function toText(dir: string, deployment: Deployment, at: string): string {
+  const means =
+    deployment === 'same-user'
+      ? [
+          'deployment: same-user. An agent that runs as you can read these keys and go around the gateway; every receipt',
+          'says advisory. Run the agent as another user and start with `--agent-uid N` to have more than that.',
+        ]
+      : [
+          `deployment: agentUid ${deployment.agentUid}. The agent runs as that user and must not reach this folder; user ids and`,
+          'file modes are compared at every start. Give the agent its own key only, from `agents enrol --new`.',
+        ]
+  return [
+    `Wrote ${dir}:`,
+    '  unbearer.yaml   the configuration, in observe mode',
+    '  keys/           issuer, log, operator, approver, host: readable by you only; back them up',
+    '  policies/       Cedar, yours to edit',
+    '  manifests/      what each tool does, once you have accepted it',
+    '  state/ head/    the store with the log, and the head of the log: best on another disk',
+    '',
+    ...means,
+    '',
+    'Next:',
+    '  1. add a server under `upstreams` in unbearer.yaml',
+    `  2. unbearer tools scan${at} …                 draft what its tools do; read it, then \`tools accept\``,
+    `  3. unbearer agents enrol${at} my-agent --new ./my-agent.jwk`,
+    `  4. unbearer grant create${at} -f grant.yaml   what the agent may do, and for whom`,
+    `  5. unbearer serve${at}`,
+  ].join('\n')
+}

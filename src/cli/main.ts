@@ -1,0 +1,15 @@
+#!/usr/bin/env node
+/**
+ * @module
+ * The command `unbearer`. Nothing is imported before the version of Node is known: on an older one the imports would fail
+ * with a message about syntax instead of one about Node.
+ */
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+
+if (major < 22 || (major === 22 && minor < 18)) {
+  process.stderr.write(`unbearer: Node ${process.versions.node} is too old, it needs 22.18 or newer\n`)
+  process.exitCode = 2
+} else {
+  const { run } = await import('./run.ts')
+  process.exitCode = await run(process.argv.slice(2))
+}

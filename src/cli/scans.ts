@@ -1,0 +1,129 @@
+/**
+ * @module
+ * `unbearer tools scan|accept|diff`: what each tool does, drafted by a machine and accepted by a person.
+ */
+import { readFile } from 'node:fs/promises'
+
+import { loadConfig, type Config, type Upstream } from '../config/load.ts'
+import { ConfigError } from '../core/errors.ts'
+import { KEY_OPTION, SERVER_OPTION, usageError, type Answer, type Call, type Command } from './command.ts'
+import { toAddress, withControl } from './control-client.ts'
+import { toolsAccept, toolsDiff, toolsScan, type ScanOptions } from './tools.ts'
+
+type Source = ScanOptions['source']
+
+const SOURCES = [
+  { name: 'url', value: 'URL', about: 'a streamable HTTP server' },
+  { name: 'tools', value: 'FILE.jsonl', about: 'tool descriptors that were written down, one a line' },
+]
+
+export const toolCommands: readonly Command[] = [
+  {
+    words: 'tools scan',
+    usage: '[NAME] (-- COMMAND… | --url URL | --tools FILE.jsonl) [--out FILE]',
+    summary: 'draft the manifest of a tool server',
+    about: [
+      'Lists the tools of a server over all pages and drafts what each does, which arguments decide what, and how far its',
+      'output can be trusted. What could not be determined stands as the worst case. Calls no tool. A draft is not in force:',
+      'read it, correct it, then `tools accept`. NAME is the upstream; one of the configuration needs nothing else.',
+    ].join('\n'),
+    example: 'unbearer tools scan orders --out orders.draft.yaml',
+    options: [...SOURCES, { name: 'out', value: 'FILE', about: 'where to write the draft (default: standard output)' }],
+    operands: [0, 1],
+    takesCommand: true,
+    run: scan,
+  },
+  {
+    words: 'tools accept',
+    usage: 'FILE',
+    summary: 'sign a manifest and put it in force',
+    about: [
+      'Signs the manifest as it stands with the key of an operator, puts it in the folder of manifests and tells a running',
+      'server. Each tool is pinned to the descriptor that was scanned: a tool that changes later is refused.',
+    ].join('\n'),
+    example: 'unbearer tools accept orders.draft.yaml',
+    options: [KEY_OPTION('keys/operator.jwk'), SERVER_OPTION],
+    operands: [1, 1],
+    run: accept,
+  },
+  {
+    words: 'tools diff',
+    usage: 'FILE [-- COMMAND… | --url URL | --tools FILE.jsonl]',
+    summary: 'compare a manifest with the server or with what is in force',
+    about:
+      'Without a server, compares with the accepted manifest. Exit code 1 when anything was added, removed or changed.',
+    example: 'unbearer tools diff ./manifests/orders.yaml --url http://127.0.0.1:9000/mcp',
+    options: SOURCES,
+    operands: [1, 1],
+    takesCommand: true,
+    run: diff,
+  },
+]
+
+async function scan(call: Call): Promise<Answer> {
+  const [name] = call.operands
+  const out = call.text('out')
+  const source = (await readSource(call)) ?? (await configured(call, name))
+  const result = await toolsScan({ source, server: name ?? 'server', ...(out === undefined ? {} : { out }) })
+  return { exit: result.exitCode, json: result.json, text: result.text }
+}
+
+async function accept(call: Call): Promise<Answer> {
+  const address = await toAddress(call, 'operator')
+  return withControl(address, async (client) => {
+    // Only an operator may ask for this: nothing in force is replaced by the signature of somebody else.
+    await client.call('status', {})
+    const { manifests } = address.config
+    const result = await toolsAccept({ file: call.operand(0), key: client.key, manifests, now: Date.now() })
+    if (result.exitCode === 0) await client.call('manifest.reload', {})
+    return { exit: result.exitCode, json: result.json, text: result.text }
+  })
+}
+
+async function diff(call: Call): Promise<Answer> {
+  const source = await readSource(call)
+  const against = source === undefined ? { manifests: (await loadConfig(call.config)).manifests } : { source }
+  const result = await toolsDiff({ file: call.operand(0), against })
+  return { exit: result.exitCode, json: result.json, text: result.text }
+}
+
+/** The server that the command names by itself; undefined when it names none. */
+async function readSource(call: Call): Promise<Source | undefined> {
+  const [url, tools] = [call.text('url'), call.text('tools')]
+  const command = call.rest.length > 0 ? call.rest : undefined
+  if ([url, tools, command].filter((given) => given !== undefined).length > 1) {
+    throw usageError('give one of `-- COMMAND`, `--url` and `--tools`')
+  }
+  if (tools !== undefined) return { jsonl: await readText(tools) }
+  if (url !== undefined) return { upstream: { url } }
+  return command === undefined ? undefined : { upstream: { command, cwd: process.cwd() } }
+}
+
+/** An upstream of the configuration, with its secrets. */
+async function configured(call: Call, name: string | undefined): Promise<Source> {
+  if (name === undefined)
+    throw usageError('say which server: an upstream of the configuration, `-- COMMAND`, `--url` or `--tools`')
+  const config = await loadConfig(call.config)
+  const upstream = config.upstreams.find((known) => known.name === name)
+  if (upstream === undefined) throw new ConfigError(`there is no upstream \`${name}\` in the configuration`)
+  return { upstream: toSource(config, upstream) }
+}
+
+function toSource(
+  config: Config,
+  { command, url, secrets }: Upstream,
+): Extract<Source, { upstream: unknown }>['upstream'] {
+  const revealed = Object.fromEntries(Object.entries(secrets).map(([key, secret]) => [key, secret.reveal()]))
+  return {
+    ...(command === undefined ? {} : { command, cwd: config.dir, env: revealed }),
+    ...(url === undefined ? {} : { url, headers: revealed }),
+  }
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (cause) {
+    throw new ConfigError(`\`${path}\` cannot be read`, { cause })
+  }
+}

@@ -1,0 +1,46 @@
+/**
+ * @module
+ * Commands whose whole work is elsewhere: the demonstration and the effects of statements.
+ */
+import type { Answer, Call, Command } from './command.ts'
+
+export const demoCommand: Command = {
+  words: 'demo',
+  usage: '[--yes]',
+  summary: 'a hijacked agent against a bearer token, and against Unbearer',
+  about: [
+    'Runs the four attacks of the article twice, side by side, on a real database behind a real MCP server: token theft,',
+    'drift, injection, no revocation. Needs nothing but this machine; what it needs beyond this package it names, asks for and',
+    'fetches by npm. Exit code 1 if anything harmful got through.',
+  ].join('\n'),
+  example: 'unbearer demo',
+  options: [{ name: 'yes', about: 'fetch what is missing without asking' }],
+  operands: [0, 0],
+  run: demo,
+}
+
+export const effectsCommand: Command = {
+  words: 'effects sql',
+  usage: '< STATEMENTS.ndjson',
+  summary: 'say what SQL statements would do',
+  about: [
+    'Reads one `{"id","input"}` a line and answers one `{"id","effect","objects","bounded","reversible","destinations","why"}`',
+    'a line, in order. `effect` is of the lattice, or `refused`. Never under-reports: what cannot be proven is the worst case.',
+  ].join('\n'),
+  example: `echo '{"id":1,"input":"DELETE FROM orders"}' | unbearer effects sql`,
+  options: [],
+  operands: [0, 0],
+  run: effects,
+}
+
+async function demo(call: Call): Promise<Answer> {
+  const { runDemo } = await import('./demo/main.ts')
+  const exit = await runDemo({ json: call.json, yes: call.flag('yes') })
+  return { exit: exit === 0 ? 0 : exit === 1 ? 1 : 2 }
+}
+
+async function effects(): Promise<Answer> {
+  const { runEffectsSql } = await import('./effects.ts')
+  await runEffectsSql(process.stdin, process.stdout)
+  return { exit: 0 }
+}
