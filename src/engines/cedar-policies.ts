@@ -6,13 +6,14 @@
 import {
   policySetTextToParts,
   policyToJson,
+  schemaToJson,
   validate as validatePolicies,
   type DetailedError,
   type PolicyJson,
+  type SchemaJson,
 } from '@cedar-policy/cedar-wasm/nodejs'
 import type { Obligation } from '../core/decision.ts'
 import { ConfigError } from '../core/errors.ts'
-import type { WantedTags } from './cedar-encoding.ts'
 import type { PolicyFile } from './policy-files.ts'
 
 /** One policy as the engine needs it beside Cedar's own. */
@@ -23,7 +24,8 @@ export interface CedarRule {
   /** A forbid that a person's approval may lift. */
   readonly challenge: boolean
   readonly obligations: readonly Obligation[]
-  readonly wanted: WantedTags
+  /** Cedar's own JSON of it. */
+  readonly json: PolicyJson
 }
 
 const ANNOTATIONS = ['id', 'description', 'challenge', 'obligation']
@@ -42,6 +44,13 @@ export function parseCedarPolicies(files: readonly PolicyFile[], schema: string)
   return rules
 }
 
+/** The schema as Cedar's JSON. Throws `ConfigError` for text that is none. */
+export function parseCedarSchema(text: string): SchemaJson<string> {
+  const answer = schemaToJson(text)
+  if (answer.type === 'failure') throw new ConfigError(`policy schema: ${toMessage(answer.errors)}`)
+  return answer.json
+}
+
 /** The texts of `rules` by id, as Cedar takes them. */
 export function toStaticPolicies(rules: readonly CedarRule[]): Record<string, string> {
   return Object.fromEntries(rules.map((rule) => [rule.id, rule.text]))
@@ -58,7 +67,7 @@ function parseFile(file: PolicyFile): readonly CedarRule[] {
 function parseRule(text: string, place: string): CedarRule {
   const parsed = policyToJson(text)
   if (parsed.type === 'failure') throw new ConfigError(`policy \`${place}\`: ${toMessage(parsed.errors)}`)
-  const { effect, annotations = {}, conditions } = parsed.json
+  const { effect, annotations = {} } = parsed.json
   const id = annotations['id'] ?? ''
   if (id === '') throw new ConfigError(`policy \`${place}\` needs an annotation \`@id("…")\``)
   assertAnnotations(id, effect, Object.keys(annotations))
@@ -69,7 +78,7 @@ function parseRule(text: string, place: string): CedarRule {
     effect,
     challenge,
     obligations: parseObligations(id, annotations['obligation']),
-    wanted: toWanted(conditions),
+    json: parsed.json,
   }
 }
 
@@ -105,34 +114,6 @@ function assertFits(rules: readonly CedarRule[], schema: string): void {
   const [first] = [...answer.validationErrors, ...answer.validationWarnings]
   if (first !== undefined) throw new ConfigError(`policy \`${first.policyId}\`: ${toMessage([first.error])}`)
   if (answer.otherWarnings.length > 0) throw new ConfigError(`policies: ${toMessage(answer.otherWarnings)}`)
-}
-
-/**
- * The pointers that `getTag` and `hasTag` name. Tags can be reached in no other way, so that other values need not be
- * shown; a pointer that is computed wants all.
- */
-function toWanted(expression: unknown): WantedTags {
-  const found = new Set<string>()
-  return collect(expression, found) ? found : 'all'
-}
-
-/** False as soon as a tag is named by anything but a literal. */
-function collect(node: unknown, found: Set<string>): boolean {
-  if (typeof node !== 'object' || node === null) return true
-  return Object.entries(node).every(([key, child]) => {
-    if (key === 'getTag' || key === 'hasTag') {
-      const pointer: unknown = toLiteral(child)
-      if (typeof pointer !== 'string') return false
-      found.add(pointer)
-    }
-    return collect(child, found)
-  })
-}
-
-function toLiteral(operands: unknown): unknown {
-  if (typeof operands !== 'object' || operands === null || !('right' in operands)) return undefined
-  const { right } = operands
-  return typeof right === 'object' && right !== null && 'Value' in right ? right.Value : undefined
 }
 
 function toMessage(errors: readonly DetailedError[]): string {

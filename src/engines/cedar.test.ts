@@ -191,9 +191,10 @@ describe('what refuses to start', () => {
 
   it('a schema that is none, and one that does not fit the encoding', async () => {
     expect(await refusal(PERMIT, 'namespace {')).toMatch(/schema/)
-    const narrow =
-      'namespace Unbearer { entity Subject, Resource; action perform appliesTo { principal: Subject, resource: Resource }; }'
-    expect(await refusal(PERMIT, narrow)).toMatch(/the schema does not fit/)
+    const strange =
+      'namespace Unbearer { entity Subject, Resource; action perform appliesTo { principal: Subject, resource: Resource, context: { mine: Bool } }; }'
+    const reads = '@id("a") permit (principal, action, resource) when { context.mine };'
+    expect(await refusal(reads, strange)).toMatch(/the schema does not fit/)
   })
 })
 

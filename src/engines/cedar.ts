@@ -15,8 +15,9 @@ import type { Obligation, PolicyVerdict } from '../core/decision.ts'
 import { approvedHypothetically, type EngineDocument } from '../core/engine-document.ts'
 import { ConfigError } from '../core/errors.ts'
 import type { Engine } from '../ports/engine.ts'
-import { toCedarCall, type WantedTags } from './cedar-encoding.ts'
-import { parseCedarPolicies, toStaticPolicies, type CedarRule } from './cedar-policies.ts'
+import { toCedarCall } from './cedar-encoding.ts'
+import { parseCedarPolicies, parseCedarSchema, toStaticPolicies, type CedarRule } from './cedar-policies.ts'
+import { projectCall, projectSchema, toUsage, type Usage } from './cedar-projection.ts'
 import { loadDefaultSchema, type PolicyFile } from './policy-files.ts'
 
 export interface CedarEngineOptions {
@@ -34,15 +35,16 @@ export interface CedarEngineOptions {
 export async function createCedarEngine(options: CedarEngineOptions): Promise<Engine> {
   const schema = options.schema ?? (await loadDefaultSchema())
   const rules = parseCedarPolicies(options.policies, schema)
+  const shown = projectSchema(parseCedarSchema(schema), toUsage(rules.map((rule) => rule.json)))
   const slot = takeSlot()
   try {
-    assertParsed(preparseSchema(slot, schema))
+    assertParsed(preparseSchema(slot, shown.schema))
     assertParsed(preparsePolicySet(slot, { staticPolicies: toStaticPolicies(rules) }))
   } catch (cause) {
     freeSlots.push(slot)
     throw cause
   }
-  const engine = toEngine(slot, rules, toVersion(schema, rules))
+  const engine = toEngine(slot, rules, toVersion(schema, rules), shown.usage)
   // The first call compiles, and nobody's first decision should wait for that. It also shows a schema of one's own that
   // does not fit what the encoder sends, which would deny everything.
   const { outcome } = await engine.evaluate(WARM_UP)
@@ -51,15 +53,14 @@ export async function createCedarEngine(options: CedarEngineOptions): Promise<En
   throw new ConfigError('cedar cannot evaluate a request: the schema does not fit, or a policy fails on any request')
 }
 
-function toEngine(slot: string, rules: readonly CedarRule[], version: string): Engine {
+function toEngine(slot: string, rules: readonly CedarRule[], version: string, usage: Usage): Engine {
   const byId = new Map(rules.map((rule) => [rule.id, rule]))
-  const wanted = joinWanted(rules.map((rule) => rule.wanted))
   const empty = { engine: 'cedar', version, policies: [], obligations: [] }
   let open = true
   const evaluate = (document: EngineDocument): PolicyVerdict => {
     if (!open) return { ...empty, outcome: 'unavailable' }
     try {
-      return { ...empty, ...toAnswer(byId, (asked) => ask(slot, asked, wanted), document) }
+      return { ...empty, ...toAnswer(byId, (asked) => ask(slot, asked, usage), document) }
     } catch {
       return { ...empty, outcome: 'error' }
     }
@@ -96,8 +97,8 @@ function toAnswer(
   return { outcome: lifted ? 'challenge' : 'deny', policies, obligations: [] }
 }
 
-function ask(slot: string, document: EngineDocument, wanted: WantedTags): Determined {
-  const { principal, action, resource, context, entities } = toCedarCall(document, wanted)
+function ask(slot: string, document: EngineDocument, usage: Usage): Determined {
+  const { principal, action, resource, context, entities } = projectCall(toCedarCall(document, usage.tags), usage)
   const call: StatefulAuthorizationCall = {
     principal,
     action,
@@ -125,15 +126,6 @@ function toRule(rules: ReadonlyMap<string, CedarRule>, id: string): CedarRule {
 function toObligations(rules: readonly CedarRule[]): readonly Obligation[] {
   const byText = new Map(rules.flatMap((rule) => rule.obligations.map((each) => [JSON.stringify(each), each] as const)))
   return [...byText].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, each]) => each)
-}
-
-function joinWanted(all: readonly WantedTags[]): WantedTags {
-  const joined = new Set<string>()
-  for (const wanted of all) {
-    if (wanted === 'all') return 'all'
-    for (const pointer of wanted) joined.add(pointer)
-  }
-  return joined
 }
 
 /** Over the schema and each policy with its id, in order of id: the same policies in other files are the same version. */
