@@ -6,7 +6,7 @@ import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 
 import type { EnrolledKey, RevocationDimension, Task } from '../core/evidence.ts'
-import { ConfigError, RefusedError } from '../core/errors.ts'
+import { ConfigError, IntegrityError, RefusedError } from '../core/errors.ts'
 import { asJson, isJsonObject, type JsonObject } from '../core/json.ts'
 import { parseJson } from '../core/parse-json.ts'
 import { SESSION_TTL_SECONDS } from '../core/credential.ts'
@@ -27,7 +27,7 @@ import { modeRecord } from '../core/records.ts'
 import { createApprovals } from '../server/approvals.ts'
 import { createControl, type Control, type Services } from '../server/control.ts'
 import { createGrants } from '../server/grants.ts'
-import { checkHead, createHeadKeeper } from '../server/head.ts'
+import { checkHead, createHeadKeeper, type HeadKeeper } from '../server/head.ts'
 import { createKeys } from '../server/keys.ts'
 import { createRevocations } from '../server/revocations.ts'
 import { createTasks } from '../server/tasks.ts'
@@ -83,10 +83,11 @@ async function open(config: Config): Promise<{ opened: Opened; hooks: Hooks }> {
   const origin = toLogOrigin(config.issuer)
   const vkey = toVkey(origin, logKey)
   const head = createHeadKeeper(config.audit.head, vkey)
-  const store = await openStore(config, createSeal(origin, logKey), (checkpoint) => head.write(checkpoint))
+  const store = await openStore(config, createSeal(origin, logKey), (checkpoint) => {
+    if (config.store.kind === 'sqlite') head.write(checkpoint)
+  })
   try {
-    const before = head.read()
-    if (before !== undefined) await checkHead(store.log, before, vkey)
+    if (config.store.kind === 'sqlite') await assertHead(store, head, vkey)
     const services = await createServices(store)
     const manifests = await createManifestRegistry(config.manifests, async () => operatorKeys(services))
     const hooks: Hooks = {
@@ -215,6 +216,14 @@ async function openSession(
   return { credential, expires_in: SESSION_TTL_SECONDS, ...(txn === undefined ? {} : { txn }) }
 }
 
+/** Without the head nobody could tell that the log was cut; a store that has never logged has none yet. */
+async function assertHead(store: Store, head: HeadKeeper, vkey: string): Promise<void> {
+  const before = head.read()
+  if (before !== undefined) return checkHead(store.log, before, vkey)
+  if ((await store.log.size()) === 0) return
+  throw new IntegrityError('the log has entries but its head outside the store is gone, put back a copy of it')
+}
+
 async function createServices(store: Store): Promise<Services> {
   const options = { store, clock, newId }
   const keys = createKeys(options)
@@ -242,11 +251,11 @@ async function openStore(
 ): Promise<Store> {
   if (config.store.kind === 'memory') {
     const { createMemoryStore } = await import('../stores/memory.ts')
-    return createMemoryStore({ seal, onSealed })
+    return createMemoryStore({ seal, onSealed, clock })
   }
   const { createSqliteStore } = await import('../stores/sqlite.ts')
   mkdirSync(dirname(config.store.path), { recursive: true, mode: 0o700 })
-  return createSqliteStore({ path: config.store.path, seal, onSealed })
+  return createSqliteStore({ path: config.store.path, seal, onSealed, clock })
 }
 
 async function createEngine({ policies }: Config['engine'][number]): Promise<Engine> {
@@ -266,9 +275,12 @@ function readKey(secret: Secret, name: string): KeyPair {
     if (key.privateKey === undefined) throw new ConfigError('not a private key')
     return key
   } catch (cause) {
-    throw new ConfigError(`\`${name}\` is not a private Ed25519 or P-256 JWK that can be read, run \`unbearer init\``, {
-      cause,
-    })
+    throw new ConfigError(
+      `\`${name}\` is not a private JWK that can be read (Ed25519; for the issuer P-256 as well), run \`unbearer init\``,
+      {
+        cause,
+      },
+    )
   }
 }
 

@@ -59,13 +59,14 @@ async function nextMessage<T>(child: ChildProcess): Promise<T> {
     child.once('exit', onExit)
     child.once('message', (message: unknown) => {
       child.off('exit', onExit)
-      if (isMessage<T>(message)) resolve(message)
+      if (isOurs<T>(message)) resolve(message)
       else reject(new UnavailableError('a process of the demo said something unexpected'))
     })
   })
 }
 
 /** Both ends of the channel are ours, of one version. */
-function isMessage(message: unknown): message is unknown {
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the caller names what it waits for
+function isOurs<T>(message: unknown): message is T {
   return typeof message === 'object' && message !== null
 }
