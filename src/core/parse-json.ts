@@ -149,7 +149,8 @@ function scanObject(scanner: Scanner): Json {
 }
 
 function open(scanner: Scanner): void {
-  if (scanner.room <= 0) throw malformed('nested too deeply', scanner)
+  // Negated, so that an option that is not a number opens nothing.
+  if (!(scanner.room > 0)) throw malformed('nested too deeply', scanner)
   scanner.room -= 1
   scanner.at += 1
   skipSpace(scanner)
