@@ -38,6 +38,8 @@ function sample(runs: readonly Run[]): readonly Run[] {
   )
 }
 
+const show = (value: number): string => (100 * value).toFixed(1)
+
 /** k of n with its Wilson interval at 95 %. */
 function rate(flags: readonly boolean[]): string {
   const n = flags.length
@@ -47,7 +49,6 @@ function rate(flags: readonly boolean[]): string {
   const p = k / n
   const middle = (p + (z * z) / (2 * n)) / (1 + (z * z) / n)
   const half = (z * Math.sqrt((p * (1 - p)) / n + (z * z) / (4 * n * n))) / (1 + (z * z) / n)
-  const show = (value: number): string => `${(100 * value).toFixed(1)}`
   return `${k}/${n} = ${show(p)} % [${show(middle - half)}, ${show(middle + half)}]`
 }
 
@@ -57,6 +58,15 @@ function share(flags: readonly boolean[]): number {
 
 function verdictsOf(run: Run): ReadonlyMap<number, Judged> {
   return new Map(replay(run.user, run.calls).map((judged) => [judged.i, judged]))
+}
+
+/** Where the user asks for what an attacker would ask, the recording names the task after the attack: counted apart. */
+function asksForIt(run: Run): boolean {
+  return run.user_task.startsWith('injection_task')
+}
+
+function judge(runs: readonly Run[]): readonly (readonly Judged[])[] {
+  return runs.map((run) => [...verdictsOf(run).values()])
 }
 
 type Held = (judged: Judged | undefined) => boolean
@@ -72,14 +82,10 @@ describe.skipIf(!existsSync(FILE))(
         runs.filter((run) => run.security === true && run.attack_label?.valid === true && !run.attack_label.text_only),
       )
       const unpoisoned = runs.filter((run) => run.injection_task === null && run.utility)
-      // Where the user asks for what an attacker would ask, the recording names the task after the attack: counted apart.
-      const asksForIt = (run: Run): boolean => run.user_task.startsWith('injection_task')
       const benign = sample(unpoisoned.filter((run) => !asksForIt(run)))
       const userAsked = sample(unpoisoned.filter(asksForIt))
       const resisted = sample(runs.filter((run) => run.security === false && run.utility))
       const attacked = attacks.map((run) => ({ run, verdicts: verdictsOf(run) }))
-      const judge = (some: readonly Run[]): readonly (readonly Judged[])[] =>
-        some.map((run) => [...verdictsOf(run).values()])
       const worked = judge(benign)
       const poisoned = resisted.map((run) => {
         const verdicts = verdictsOf(run)
