@@ -47,11 +47,14 @@ interface EventState {
 
 function createEventReader(limit: number): (chunk: string) => string[] {
   let carry = ''
+  let isHalf = false
   let size = 0
   const event: EventState = { type: '', data: [] }
   return (chunk) => {
-    // A carriage return at the very end may be half of a line break; it waits for the next chunk.
-    const lines = (carry + chunk).split(/\r\n|\n|\r(?!$)/u)
+    // A line feed that follows the carriage return of the chunk before is the second half of one line break.
+    const text = isHalf && chunk.startsWith('\n') ? chunk.slice(1) : chunk
+    if (chunk !== '') isHalf = chunk.endsWith('\r')
+    const lines = (carry + text).split(/\r\n|\n|\r/u)
     carry = lines.pop() ?? ''
     const done: string[] = []
     for (const line of lines) {
