@@ -14,6 +14,7 @@ import {
 } from '@cedar-policy/cedar-wasm/nodejs'
 import type { Obligation } from '../core/decision.ts'
 import { ConfigError } from '../core/errors.ts'
+import { isKnownObligation } from '../core/obligations.ts'
 import type { PolicyFile } from './policy-files.ts'
 
 /** One policy as the engine needs it beside Cedar's own. */
@@ -91,17 +92,26 @@ function assertAnnotations(id: string, effect: PolicyJson['effect'], names: read
     throw new ConfigError(`policy \`${id}\`: \`@${misplaced}\` has no meaning on a ${effect}`)
 }
 
-const OBLIGATION = /^([a-z][a-z0-9-]*)(?::(\S+))?$/
+const OBLIGATION = /^([a-z][a-z0-9-]*):(\S+)$/
 
-/** Grammar: `type[:value]`, several separated by spaces. */
+/** Grammar: `type:value`, several separated by single spaces. What nobody could discharge is refused here, not later. */
 function parseObligations(id: string, text: string | undefined): readonly Obligation[] {
   if (text === undefined) return []
   return text.split(' ').map((item) => {
-    const [, type, value] = OBLIGATION.exec(item) ?? []
-    if (type === undefined)
-      throw new ConfigError(`policy \`${id}\`: \`${item}\` is not an obligation, write \`type:value\``)
-    return { type, properties: value === undefined ? {} : { value } }
+    const [, type = '', value = ''] = OBLIGATION.exec(item) ?? []
+    const obligation = toObligation(type, value)
+    if (obligation !== undefined && isKnownObligation(obligation)) return obligation
+    throw new ConfigError(
+      `policy \`${id}\`: \`${item}\` is not an obligation, write \`redact:/path\` or \`notify:topic\``,
+    )
   })
+}
+
+/** The value under the name that `core/obligations.ts` gives it. */
+function toObligation(type: string, value: string): Obligation | undefined {
+  if (type === 'redact') return { type, properties: { fields: [value] } }
+  if (type === 'notify') return { type, properties: { topic: value } }
+  return undefined
 }
 
 function assertFits(rules: readonly CedarRule[], schema: string): void {

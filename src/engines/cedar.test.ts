@@ -118,6 +118,11 @@ describe('challenge', () => {
     expect(await evaluate(PERMIT + asks + late)).toMatchObject({ outcome: 'deny', policies: ['asks'] })
   })
 
+  it('is not where a forbid without the annotation determines, even one that an approval would lift', async () => {
+    const silent = '@id("silent") forbid (principal, action, resource) unless { context.approved };'
+    expect(await evaluate(PERMIT + asks + silent)).toMatchObject({ outcome: 'deny' })
+  })
+
   it('is not for a forbid that an approval does not lift', async () => {
     const stays = '@id("stays") @challenge("why") forbid (principal, action, resource);'
     expect(await evaluate(PERMIT + stays)).toMatchObject({ outcome: 'deny' })
@@ -127,12 +132,13 @@ describe('challenge', () => {
 
 describe('obligations', () => {
   it('come from every determining permit, once each', async () => {
-    const a = '@id("a") @obligation("redact:/rows/*/ssn notify") permit (principal, action, resource);'
-    const b = '@id("b") @obligation("notify") permit (principal, action, resource);'
-    const other = '@id("c") @obligation("other") permit (principal == Unbearer::Subject::"user/bob", action, resource);'
+    const a = '@id("a") @obligation("redact:/rows/*/ssn notify:security") permit (principal, action, resource);'
+    const b = '@id("b") @obligation("notify:security") permit (principal, action, resource);'
+    const other =
+      '@id("c") @obligation("notify:other") permit (principal == Unbearer::Subject::"user/bob", action, resource);'
     expect((await evaluate(a + b + other)).obligations).toEqual([
-      { type: 'notify', properties: {} },
-      { type: 'redact', properties: { value: '/rows/*/ssn' } },
+      { type: 'notify', properties: { topic: 'security' } },
+      { type: 'redact', properties: { fields: ['/rows/*/ssn'] } },
     ])
   })
 })
@@ -158,6 +164,16 @@ describe('what refuses to start', () => {
       'an obligation on a forbid',
       '@id("a") @obligation("x") forbid (principal, action, resource);',
       /`@obligation` has no meaning on a forbid/,
+    ],
+    [
+      'an obligation that nobody discharges',
+      '@id("a") @obligation("shred:/x") permit (principal, action, resource);',
+      /not an obligation/,
+    ],
+    [
+      'an obligation without a value',
+      '@id("a") @obligation("redact:") permit (principal, action, resource);',
+      /not an obligation/,
     ],
     [
       'an obligation that is none',
