@@ -75,7 +75,7 @@ function traceLeaf(trace: Trace, { pointer, segments, value }: ArgumentLeaf): Ar
 }
 
 /** The role of the longest prefix that the manifest names, by name (`to`) or pointer (`order/id`, `items/*` for any element). */
-function roleOf(tool: ToolFacts, segments: readonly string[]): ArgumentRole {
+export function roleOf(tool: ToolFacts, segments: readonly string[]): ArgumentRole {
   // Only what a person accepted says what an argument is for.
   if (tool.status !== 'accepted') return 'destination'
   const named = tool.tool.arguments
