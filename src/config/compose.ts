@@ -218,10 +218,19 @@ async function openSession(
 
 /** Without the head nobody could tell that the log was cut; a store that has never logged has none yet. */
 async function assertHead(store: Store, head: HeadKeeper, vkey: string): Promise<void> {
-  const before = head.read()
+  const before = readHead(head)
   if (before !== undefined) return checkHead(store.log, before, vkey)
   if ((await store.log.size()) === 0) return
   throw new IntegrityError('the log has entries but its head outside the store is gone, put back a copy of it')
+}
+
+function readHead(head: HeadKeeper): string | undefined {
+  try {
+    return head.read()
+  } catch (cause) {
+    const hint = 'it was changed, or `issuer` or `audit.checkpointKey` is not the one of `unbearer init`'
+    throw new IntegrityError(`the head outside the store is not one of this log: ${hint}`, { cause })
+  }
 }
 
 async function createServices(store: Store): Promise<Services> {

@@ -48,11 +48,13 @@ export const modeRecord = (upstream: string): string => `mode/${part(upstream)}`
  * The value of a record as the type that we wrote under its key. The store is trusted to give back what was written;
  * what an agent sends never gets here without having been parsed. Undefined for an absent record.
  */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the caller names what it wrote under the key
 export function fromRecord<T>(record: { readonly value: Json } | undefined): T | undefined {
   const value: unknown = record?.value
   return isWritten<T>(value) ? value : undefined
 }
 
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the caller names what it wrote under the key
 function isWritten<T>(value: unknown): value is T {
   return value !== undefined && value !== null
 }

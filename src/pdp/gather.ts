@@ -155,7 +155,7 @@ function toEvent(request: AccessRequest, effect: Evidence['effect'], at: number)
 async function readProfile(store: Store, request: AccessRequest): Promise<Profile> {
   if (request.actor.jkt === undefined) return emptyProfile()
   const [record] = await store.get([profileRecord(request.actor.jkt)])
-  return fromRecord<Profile>(record) ?? emptyProfile()
+  return fromRecord<Profile>(record) ?? emptyProfile(request.actor.jkt)
 }
 
 function toDimensions(request: AccessRequest, task: Task | undefined, grant: GrantFacts | undefined): Dimensions {

@@ -7,7 +7,14 @@ import { randomBytes } from 'node:crypto'
 
 import { asJson, type Json } from '../core/json.ts'
 import type { ToolManifest } from '../core/manifest.ts'
-import { addObservation, createHistory, observe, type History, type Observation } from '../core/provenance.ts'
+import {
+  addObservation,
+  createHistory,
+  observe,
+  type History,
+  type Observation,
+  type ObservedCall,
+} from '../core/provenance.ts'
 import { fromRecord, historyRecord, observationPrefix, observationRecord } from '../core/records.ts'
 import type { Store, Write } from '../ports/store.ts'
 
@@ -33,6 +40,8 @@ export interface Relayed {
   readonly time: number
   readonly value: Json
   readonly output: ToolManifest['output'] | undefined
+  /** The call that led to it: getting back what one said oneself vouches for nothing. */
+  readonly call: ObservedCall
 }
 
 export interface Histories {
@@ -43,7 +52,8 @@ export interface Histories {
   clear(): void
 }
 
-const CACHED_TASKS = 256
+/** A full index of one task takes some 20 MB. */
+const CACHED_TASKS = 32
 
 export function createHistories(store: Store): Histories {
   const cache = new Map<string, { readonly history: History; length: number }>()

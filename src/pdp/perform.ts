@@ -12,7 +12,7 @@ import { discharge } from '../core/obligations.ts'
 import type { Reason } from '../core/reasons.ts'
 import { begunRecord } from '../core/records.ts'
 import { toRefusal } from '../core/refusal.ts'
-import type { ActionBody } from '../core/request.ts'
+import { toArguments, type ActionBody } from '../core/request.ts'
 import { debitsOf } from '../core/verify/scope.ts'
 import { toActionClaims } from '../crypto/credential.ts'
 import type { ActionCredential, Redemption } from '../ports/credentials.ts'
@@ -215,7 +215,7 @@ async function toSettling(options: EnforcerOptions, decided: Decided, outcome: O
 async function toLabelled(options: EnforcerOptions, decided: Decided, value: Json): Promise<Change> {
   const { txn } = decided.request.context
   if (txn === undefined) return { reads: {}, writes: [] }
-  const { tool } = decided.gathered.evidence
+  const { tool, provenance, effect } = decided.gathered.evidence
   const loaded = await options.histories.load(txn)
   const writes = options.histories.toWrites(txn, loaded, {
     source: `${decided.request.context.upstream}/${decided.request.context.tool}`,
@@ -223,6 +223,11 @@ async function toLabelled(options: EnforcerOptions, decided: Decided, value: Jso
     time: options.clock.now(),
     value,
     output: tool.status === 'accepted' ? tool.tool.output : undefined,
+    call: {
+      arguments: toArguments(decided.request.action.body),
+      provenance,
+      consequential: isConsequential(effect.effect),
+    },
   })
   return { reads: { [loaded.key]: loaded.version }, writes }
 }

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 
 import { isReason, REASONS, type Json } from '../../index.ts'
 import { startDatabase } from './database.ts'
-import { loadDemoPackages } from './packages.ts'
+import { loadDemoPackages, type DemoPackages } from './packages.ts'
 import { playStep, type Played, type PlayedCall, type Stage } from './play.ts'
 import { startBearerSide, startUnbearerSide, toToolServers, type Side, type UnbearerSide } from './sides.ts'
 import { STEPS, type Step } from './steps.ts'
@@ -60,22 +60,30 @@ function benignOf(played: Played): readonly PlayedCall[] {
   return played.calls.filter(({ call }) => call.benign)
 }
 
-async function runIn(dir: string, packages: Awaited<ReturnType<typeof loadDemoPackages>>, view: View): Promise<Result> {
-  const database = await startDatabase(packages)
+async function runIn(dir: string, packages: DemoPackages, view: View): Promise<Result> {
+  const started: { close(): Promise<void> }[] = []
+  const keep = <T extends { close(): Promise<void> }>(one: T): T => {
+    started.unshift(one)
+    return one
+  }
+  try {
+    return await playIn(dir, packages, view, keep)
+  } finally {
+    for (const one of started) await one.close()
+  }
+}
+
+type Keep = <T extends { close(): Promise<void> }>(one: T) => T
+
+async function playIn(dir: string, packages: DemoPackages, view: View, keep: Keep): Promise<Result> {
+  const database = keep(await startDatabase(packages))
   const outbox = (name: string): string => join(dir, `${name}.outbox`)
   const servers = (name: string) => toToolServers(packages.postgresServer, database.uri, outbox(name))
-  const bearer = await startBearerSide(servers('bearer'), outbox('bearer'))
+  const bearer = keep(await startBearerSide(servers('bearer'), outbox('bearer')))
   const installation = mkdtempSync(join(dir, 'installation-'))
-  const unbearer = await startUnbearerSide(installation, servers('unbearer'), outbox('unbearer'))
-  try {
-    const pairs = await playAll({ database, resolveFrom: packages.resolveFrom }, bearer, unbearer, view)
-    const log = await unbearer.verifyLog()
-    return conclude(pairs, log, view)
-  } finally {
-    await bearer.close()
-    await unbearer.close()
-    await database.close()
-  }
+  const unbearer = keep(await startUnbearerSide(installation, servers('unbearer'), outbox('unbearer')))
+  const pairs = await playAll({ database, resolveFrom: packages.resolveFrom }, bearer, unbearer, view)
+  return conclude(pairs, await unbearer.verifyLog(), view)
 }
 
 async function playAll(stage: Stage, bearer: Side, unbearer: UnbearerSide, view: View): Promise<readonly Pair[]> {

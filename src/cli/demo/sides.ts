@@ -22,6 +22,9 @@ import { toProgram } from './processes.ts'
 
 const run = promisify(execFile)
 
+/** The name of the demo's installation in what it signs. */
+const ISSUER = 'https://unbearer-demo.invalid'
+
 export interface Side {
   /** Where the agent's gateway is. */
   readonly origin: string
@@ -80,7 +83,7 @@ export async function startBearerSide(servers: ToolServers, outbox: string): Pro
 /** Sets up an installation in `dir` with the commands of the README and serves it. */
 export async function startUnbearerSide(dir: string, servers: ToolServers, outbox: string): Promise<UnbearerSide> {
   const port = await findFreePort()
-  await unbearer(dir, ['init', '--dir', dir])
+  await unbearer(dir, ['init', '--dir', dir, '--issuer', ISSUER])
   writeFileSync(join(dir, 'unbearer.yaml'), toConfig(port, servers))
   await unbearer(dir, ['agents', 'enrol', 'support-agent', '--new', join(dir, 'agent.jwk')])
   await acceptTools(dir, servers)
@@ -140,7 +143,7 @@ function readText(from: Readonly<Record<string, unknown>>, name: string): string
 function toConfig(port: number, servers: ToolServers): string {
   const upstream = (name: keyof ToolServers): string =>
     `  - { name: ${name}, kind: mcp, command: ${JSON.stringify(servers[name])} }\n`
-  return `issuer: http://127.0.0.1:${port}
+  return `issuer: ${ISSUER}
 listen: 127.0.0.1:${port}
 deployment: same-user
 mode: enforce
