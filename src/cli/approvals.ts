@@ -9,7 +9,6 @@ import { InputError } from '../core/errors.ts'
 import type { Json } from '../core/json.ts'
 import { signBytes } from '../crypto/keys.ts'
 import { toApprovalMessage, type ApprovalRecord, type Verdict } from '../server/approvals.ts'
-import { toDisplay } from '../server/display.ts'
 import {
   KEY_OPTION,
   SERVER_OPTION,
@@ -21,6 +20,7 @@ import {
   type Command,
 } from './command.ts'
 import { callOnce, toAddress, withControl } from './control-client.ts'
+import { toPresented } from './presented.ts'
 
 const OPTIONS = [KEY_OPTION('keys/approver.jwk'), SERVER_OPTION]
 const YES = { name: 'yes', about: 'do not ask again on a terminal' }
@@ -86,7 +86,7 @@ async function list(call: Call): Promise<Answer> {
 
 async function show(call: Call): Promise<Answer> {
   const approval = await callOnce(await toAddress(call, 'approver'), 'approval.show', { id: call.operand(0) })
-  return { exit: 0, json: approval, text: toDisplay(approval) }
+  return { exit: 0, json: approval, text: toPresented(approval) }
 }
 
 async function answer(call: Call, verdict: Verdict): Promise<Answer> {
@@ -107,7 +107,7 @@ async function answer(call: Call, verdict: Verdict): Promise<Answer> {
 /** On a terminal a person reads first and types the word; a script has decided already. */
 async function confirm(call: Call, verdict: Verdict, shown: Json): Promise<void> {
   if (call.json || call.flag('yes') || !process.stdin.isTTY) return
-  process.stderr.write(`${toDisplay(shown)}\n`)
+  process.stderr.write(`${toPresented(shown)}\n`)
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
   try {
     const typed = await terminal.question(`type \`${verdict}\` to sign this answer: `)

@@ -65,7 +65,7 @@ export const grantCommands: readonly Command[] = [
     words: 'grant show',
     usage: 'ID',
     summary: 'show one grant',
-    about: 'The whole grant as it is stored.',
+    about: 'The whole grant as it is stored: operations with their bounds, budgets, times, parent and who issued it.',
     example: 'unbearer grant show 3q2-7wAAAAAAAAAAAAAAAA',
     options: OPTIONS,
     operands: [1, 1],

@@ -41,6 +41,17 @@ async function demo(call: Call): Promise<Answer> {
 
 async function effects(): Promise<Answer> {
   const { runEffectsSql } = await import('./effects.ts')
-  await runEffectsSql(process.stdin, process.stdout)
+  await runEffectsSql(readLines(process.stdin.setEncoding('utf8')), (line) => process.stdout.write(`${line}\n`))
   return { exit: 0 }
+}
+
+/** Lines as they come. `readline` would drop those that arrive before anybody listens. */
+async function* readLines(chunks: AsyncIterable<string>): AsyncGenerator<string, void, void> {
+  let rest = ''
+  for await (const chunk of chunks) {
+    const lines = (rest + chunk).split('\n')
+    rest = lines.pop() ?? ''
+    yield* lines
+  }
+  if (rest !== '') yield rest
 }
