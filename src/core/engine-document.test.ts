@@ -103,6 +103,17 @@ describe('toEngineDocument', () => {
     expect(context['grant']).toMatchObject({ covered: false })
   })
 
+  it('covers what scope narrows, which is then asked again, and no other concern', () => {
+    const clamped: Finding = { stage: 'scope', outcome: 'concern', reason: 'scope.clamped', rewrite: {}, facts: {} }
+    const { rewrite: _rewrite, ...unclamped } = clamped
+    const coveredBy = (findings: readonly Finding[]): unknown => toDocument({ findings }).context['grant']
+    expect(coveredBy([clamped])).toMatchObject({ covered: true })
+    expect(coveredBy([unclamped])).toMatchObject({ covered: false })
+    expect(coveredBy([{ ...clamped, reason: 'scope.argument' }])).toMatchObject({ covered: false })
+    expect(coveredBy([clamped, scopeFails])).toMatchObject({ covered: false })
+    expect(coveredBy([{ ...clamped, stage: 'context' }])).toMatchObject({ covered: false })
+  })
+
   it('covers nothing without a grant, whatever the scope verifier says', () => {
     expect(toDocument({ evidence: { grant: { chain: [], used: {} } } }).context['grant']).toEqual({ covered: false })
   })

@@ -137,16 +137,24 @@ function toMillionths(p: number): number {
   return p >= 0 ? Math.min(Math.floor(p * 1_000_000), 1_000_000) : 0
 }
 
-/** `covered`: a grant exists and the scope verifier found this action wholly inside it. */
+/** `covered`: a grant exists and the scope verifier found this action wholly inside it, or narrowed it so that it is. */
 function fromGrant(evidence: Evidence, findings: readonly Finding[]): JsonObject {
   const leaf = evidence.grant?.chain[0]
   if (leaf === undefined) return { covered: false }
-  return {
-    covered: toOutcome(findings, 'scope') === 'pass',
-    id: leaf.id,
-    issuedBy: leaf.issuedBy.role,
-    expires: leaf.expires,
-  }
+  return { covered: isCovered(findings), id: leaf.id, issuedBy: leaf.issuedBy.role, expires: leaf.expires }
+}
+
+/**
+ * An action that has to be narrowed is never released as it is: `decide` answers `modify` and asks again about the
+ * narrower one. Policy has to speak about it as covered, or its silence would deny before that.
+ */
+function isCovered(findings: readonly Finding[]): boolean {
+  const scope = findings.filter((finding) => finding.stage === 'scope')
+  return scope.length > 0 && scope.every((finding) => finding.outcome === 'pass' || isNarrowed(finding))
+}
+
+function isNarrowed(finding: Finding): boolean {
+  return finding.outcome === 'concern' && finding.reason === 'scope.clamped' && finding.rewrite !== undefined
 }
 
 /** The purpose itself stays out: it is the principal's prompt. */
