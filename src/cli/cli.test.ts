@@ -25,8 +25,7 @@ beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'unbearer-cli-'))
   installed = join(dir, 'installed')
   const { exit, err } = await unbearer('init', '--dir', installed)
-  expect(err).toBe('')
-  expect(exit).toBe(0)
+  if (exit !== 0) throw new Error(err)
 })
 afterAll(async () => {
   await rm(dir, { recursive: true })
