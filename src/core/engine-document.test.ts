@@ -6,6 +6,8 @@ import type { Finding } from './finding.ts'
 
 const scopeFails: Finding = { stage: 'scope', outcome: 'fail', reason: 'scope.operation', facts: {} }
 
+const coveredBy = (findings: readonly Finding[]): unknown => toDocument({ findings }).context['grant']
+
 describe('toEngineDocument', () => {
   it('has exactly the pinned shape', () => {
     expect(toDocument()).toEqual({
@@ -106,7 +108,6 @@ describe('toEngineDocument', () => {
   it('covers what scope narrows, which is then asked again, and no other concern', () => {
     const clamped: Finding = { stage: 'scope', outcome: 'concern', reason: 'scope.clamped', rewrite: {}, facts: {} }
     const { rewrite: _rewrite, ...unclamped } = clamped
-    const coveredBy = (findings: readonly Finding[]): unknown => toDocument({ findings }).context['grant']
     expect(coveredBy([clamped])).toMatchObject({ covered: true })
     expect(coveredBy([unclamped])).toMatchObject({ covered: false })
     expect(coveredBy([{ ...clamped, reason: 'scope.argument' }])).toMatchObject({ covered: false })
