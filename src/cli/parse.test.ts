@@ -55,6 +55,16 @@ describe('the command line', () => {
     }
   })
 
+  it('takes every command of the guide', () => {
+    const guide = readFileSync(new URL('../../docs/guide/start.md', import.meta.url), 'utf8')
+    const lines = [...guide.matchAll(/^npx unbearer (.+)$/gm)].map(([, line = '']) => line)
+    expect(lines.length).toBeGreaterThan(10)
+    for (const line of lines) {
+      const args = [...line.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain = '']) => quoted ?? plain)
+      expect(() => parse(...args)).not.toThrow()
+    }
+  })
+
   it('is published as it is', () => {
     const [before = ''] = readFileSync(PAGE, 'utf8').split(START)
     const pages = COMMANDS.map((command) => `## unbearer ${command.words}\n\n\`\`\`text\n${toPage(command)}\n\`\`\`\n`)
