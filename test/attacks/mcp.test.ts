@@ -3,6 +3,10 @@
  * Attacks on the MCP gateway, from the side of the agent and from the side of the tool server. Each test says what the
  * attacker wants; nothing of it may happen, and what was asked properly beside it still works.
  */
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
 import { afterEach, describe, expect, it } from 'vitest'
 
 import type { JsonObject } from '../../src/index.ts'
@@ -315,17 +319,47 @@ describe('a server that turns bad', () => {
     expect(await logOf(target)).toContain('requests of a server are not relayed')
   })
 
-  it('leaves no process behind', async () => {
-    const { harness, id } = await prey()
-    const pid = Number(
-      /"pid":(\d+)/u.exec((await harness.post('fixture', toCall(1, 'pid'), { 'mcp-session-id': id })).text)?.[1],
-    )
-    expect(pid).toBeGreaterThan(0)
+  it('and heeds no signal is ended with its session', async () => {
+    const { harness, id } = await prey({ stubborn: true })
+    const headers = { 'mcp-session-id': id }
+    const pid = pidIn((await harness.post('fixture', toCall(1, 'pid'), headers)).text)
     expect(isAlive(pid)).toBe(true)
-    await harness.gateway.close()
-    await expect.poll(() => isAlive(pid)).toBe(false)
+    await fetch(harness.url('fixture'), { method: 'DELETE', headers })
+    await expect.poll(() => isAlive(pid), { timeout: 10_000 }).toBe(false)
+  })
+
+  it('and heeds no signal is ended with a gateway that just leaves', async () => {
+    const script = fileURLToPath(new URL('../fixtures/mcp-exit.ts', import.meta.url))
+    const { stdout } = await promisify(execFile)(process.execPath, [script])
+    const pid = pidIn(stdout)
+    await expect.poll(() => isAlive(pid), { timeout: 10_000 }).toBe(false)
   })
 })
+
+describe('a call that was cancelled', () => {
+  it.each(['onDecide', 'onRedeem'] as const)('at %s is not begun any more', async (moment) => {
+    const { promise, resolve } = Promise.withResolvers<undefined>()
+    let waits = 0
+    const hold = async (): Promise<void> => {
+      waits += 1
+      if (waits === 1) await promise
+    }
+    const target = await prey({}, { [moment]: hold })
+    const held = target.send(toCall(1, 'echo', { text: 'too late' }))
+    await expect.poll(() => waits).toBe(1)
+    await target.send('{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}')
+    resolve(undefined)
+    expect((await held).message).toEqual({})
+    expect(target.harness.pep.redeemed).toHaveLength(moment === 'onDecide' ? 0 : 1)
+    expect(await logOf(target)).not.toContain('too late')
+  })
+})
+
+function pidIn(text: string): number {
+  const pid = Number(/"pid":(\d+)/u.exec(text)?.[1])
+  expect(pid).toBeGreaterThan(0)
+  return pid
+}
 
 function isAlive(pid: number): boolean {
   try {

@@ -48,7 +48,6 @@ export function createPendingCalls({ onProblem }: ConnectionOptions): PendingCal
         onAbort()
         reject(toAborted())
       }
-      if (options.signal.aborted) throw toAborted()
       pending.set(key, { progressId, options, resolve, reject, waiting: 0, tail: Promise.resolve() })
       options.signal.addEventListener('abort', abort, { once: true })
       try {

@@ -12,7 +12,14 @@ import { findProgressId, parseServerMessage, toIdKey, toServerAnswer, type Serve
 import { toServerDisposition } from './methods.ts'
 import { createPendingCalls, type PendingCalls } from './pending-calls.ts'
 import type { UpstreamConfig } from './types.ts'
-import type { CallOptions, ConnectionOptions, OutgoingRequest, UpstreamAnswer, UpstreamConnection } from './upstream.ts'
+import {
+  toAborted,
+  type CallOptions,
+  type ConnectionOptions,
+  type OutgoingRequest,
+  type UpstreamAnswer,
+  type UpstreamConnection,
+} from './upstream.ts'
 
 const STDERR_BYTES = 8192
 /** Milliseconds between the polite and the final signal. */
@@ -115,6 +122,8 @@ function call(
   request: OutgoingRequest,
   options: CallOptions,
 ): Promise<UpstreamAnswer> {
+  // Also a call that was given up while its credential was redeemed must not be written.
+  if (options.signal.aborted) return Promise.reject(toAborted())
   const cancel = (): void =>
     write({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: request.id } })
   const answer = calls.add(toIdKey(request.id), findProgressId(request.params), options, cancel)
