@@ -1,13 +1,217 @@
-/** @module stub, filled in next. */
+/**
+ * @module
+ * The stdio side of `unbearer connect`: a client that speaks MCP over stdin and stdout reaches a gateway over streamable HTTP,
+ * signed, without knowing of either. Messages pass as they are.
+ */
+import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 
-import type { Fetch } from './send.ts'
+import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
+import { parseJson } from '../core/parse-json.ts'
+import { REASONS } from '../core/reasons.ts'
+import { readEventData } from './event-stream.ts'
+import { toAnsweredReason, type Fetch } from './send.ts'
 
 export interface StdioBridgeOptions {
+  /** The MCP endpoint of the gateway. */
   readonly url: string | URL
+  /** From `createSigningFetch`. */
   readonly fetch: Fetch
+  /** Newline-delimited JSON-RPC, in and out. Nothing else is written to `output`. */
   readonly input: Readable
   readonly output: Writable
 }
 
-export async function runStdioBridge(_options: StdioBridgeOptions): Promise<void> {}
+interface Bridge {
+  readonly url: URL
+  readonly fetch: Fetch
+  readonly output: Writable
+  /** Ends the stream on which the gateway speaks unasked. */
+  readonly ended: AbortController
+  sessionId: string | undefined
+  protocolVersion: string | undefined
+  listening: Promise<void> | undefined
+}
+
+/**
+ * Runs until `input` ends and every request was answered; then ends the MCP session. A request that cannot be delivered is
+ * answered with a JSON-RPC error. Does not decide, change or repeat anything, and does not resume a broken stream: the client
+ * sees an error and asks again.
+ */
+export async function runStdioBridge(options: StdioBridgeOptions): Promise<void> {
+  const bridge: Bridge = {
+    url: new URL(options.url),
+    fetch: options.fetch,
+    output: options.output,
+    ended: new AbortController(),
+    sessionId: undefined,
+    protocolVersion: undefined,
+    listening: undefined,
+  }
+  const pending = new Set<Promise<void>>()
+  for await (const line of createInterface({ input: options.input, crlfDelay: Number.POSITIVE_INFINITY })) {
+    if (line.trim() === '') continue
+    const done = relay(bridge, line)
+    pending.add(done)
+    const forget = done.finally(() => pending.delete(done))
+    // Requests run side by side. Everything else, and the request that opens the session, keeps its place.
+    if (!isConcurrent(line)) await forget
+    else forget.catch(() => undefined)
+  }
+  await Promise.allSettled(pending)
+  await close(bridge)
+}
+
+/** Only a guess at what the line is, for order; it is parsed where it counts. */
+function isConcurrent(line: string): boolean {
+  const message = parse(line)
+  return toRequestIds(message).length > 0 && !isInitialize(message)
+}
+
+async function relay(bridge: Bridge, line: string): Promise<void> {
+  const message = parse(line)
+  if (message === undefined) {
+    writeError(bridge, null, { code: -32700, message: 'the message is not strict JSON' })
+    return
+  }
+  try {
+    const response = await post(bridge, line)
+    await deliver(bridge, message, response)
+    if (isMethod(message, 'notifications/initialized')) bridge.listening = listen(bridge)
+  } catch (fault) {
+    const text = fault instanceof Error ? fault.message : 'the gateway cannot be reached'
+    answerFault(bridge, message, { code: -32603, message: text })
+  }
+}
+
+/** The bytes go out as they came in: it is the gateway that decides about them. */
+async function post(bridge: Bridge, line: string): Promise<Response> {
+  const headers = {
+    ...toHeaders(bridge),
+    'content-type': 'application/json',
+    accept: 'application/json, text/event-stream',
+  }
+  return bridge.fetch(bridge.url, { method: 'POST', headers, body: line })
+}
+
+function toHeaders({ sessionId, protocolVersion }: Bridge): Record<string, string> {
+  return {
+    ...(sessionId === undefined ? {} : { 'mcp-session-id': sessionId }),
+    ...(protocolVersion === undefined ? {} : { 'mcp-protocol-version': protocolVersion }),
+  }
+}
+
+async function deliver(bridge: Bridge, message: Json, response: Response): Promise<void> {
+  if (!response.ok) {
+    answerFault(bridge, message, await readFault(response))
+    return
+  }
+  const opening = isInitialize(message)
+  if (opening) bridge.sessionId = response.headers.get('mcp-session-id') ?? undefined
+  if (isEventStream(response)) {
+    for await (const data of readEventData(response.body ?? [])) pass(bridge, data, opening)
+  } else {
+    pass(bridge, await response.text(), opening)
+  }
+}
+
+function isEventStream(response: Response): boolean {
+  return (response.headers.get('content-type') ?? '').toLowerCase().startsWith('text/event-stream')
+}
+
+/** What the gateway says on its own account, on a stream of its own. Most answer 405 and have none. */
+async function listen(bridge: Bridge): Promise<void> {
+  try {
+    const headers = { ...toHeaders(bridge), accept: 'text/event-stream' }
+    const response = await bridge.fetch(bridge.url, { method: 'GET', headers, signal: bridge.ended.signal })
+    if (response.ok && isEventStream(response)) {
+      for await (const data of readEventData(response.body ?? [])) pass(bridge, data, false)
+    } else {
+      await response.body?.cancel()
+    }
+  } catch {
+    // Aborted at the end, or broken: answers to requests do not depend on it.
+  }
+}
+
+/**
+ * Passes a message of the gateway on, unchanged but on one line: within strict JSON a line break can only be white space.
+ * Learns the protocol version from the answer to `initialize`.
+ */
+function pass(bridge: Bridge, text: string, opening: boolean): void {
+  const message = parse(text)
+  if (message === undefined) return
+  const result = isJsonObject(message) ? message['result'] : undefined
+  const version = opening && isJsonObject(result) ? result['protocolVersion'] : undefined
+  if (typeof version === 'string' && /^[\w.-]{1,64}$/.test(version)) bridge.protocolVersion = version
+  bridge.output.write(`${text.replaceAll(/[\r\n]/g, ' ')}\n`)
+}
+
+interface RpcFault {
+  readonly code: number
+  readonly message: string
+  readonly data?: JsonObject
+}
+
+async function readFault(response: Response): Promise<RpcFault> {
+  const answer = parse(await response.text())
+  const object = isJsonObject(answer) ? answer : undefined
+  const reason = toAnsweredReason(object)
+  if (reason !== undefined) return { code: REASONS[reason].mcp, message: REASONS[reason].help, data: { reason } }
+  const error = object?.['error']
+  const said = isJsonObject(error) ? error['message'] : undefined
+  return {
+    code: -32603,
+    message: typeof said === 'string' ? said : `the gateway answered with status ${response.status}`,
+  }
+}
+
+/** Answers every request in the message, so that no client waits for what will not come. */
+function answerFault(bridge: Bridge, message: Json, fault: RpcFault): void {
+  for (const id of toRequestIds(message)) writeError(bridge, id, fault)
+}
+
+function writeError(bridge: Bridge, id: Json, fault: RpcFault): void {
+  bridge.output.write(`${JSON.stringify({ jsonrpc: '2.0', id, error: fault })}\n`)
+}
+
+/** Ends the MCP session; a gateway may refuse that (405), and it ends by itself. */
+async function close(bridge: Bridge): Promise<void> {
+  bridge.ended.abort()
+  await bridge.listening
+  if (bridge.sessionId === undefined) return
+  try {
+    const response = await bridge.fetch(bridge.url, { method: 'DELETE', headers: toHeaders(bridge) })
+    await response.body?.cancel()
+  } catch {
+    // Nobody is left to tell.
+  }
+}
+
+function parse(text: string): Json | undefined {
+  try {
+    return parseJson(text, { numbers: 'any' })
+  } catch {
+    return undefined
+  }
+}
+
+function toRequestIds(message: Json | undefined): readonly Json[] {
+  const items: readonly (Json | undefined)[] = isBatch(message) ? message : [message]
+  return items.flatMap((item) => {
+    const id = isJsonObject(item) && typeof item['method'] === 'string' ? item['id'] : undefined
+    return id === undefined || id === null ? [] : [id]
+  })
+}
+
+function isBatch(message: Json | undefined): message is readonly Json[] {
+  return Array.isArray(message)
+}
+
+function isInitialize(message: Json | undefined): boolean {
+  return isMethod(message, 'initialize')
+}
+
+function isMethod(message: Json | undefined, method: string): boolean {
+  return isJsonObject(message) && message['method'] === method
+}

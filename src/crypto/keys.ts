@@ -7,6 +7,7 @@ import {
   createPrivateKey,
   createPublicKey,
   generateKeyPairSync,
+  randomBytes,
   sign,
   verify,
   type JsonWebKey,
@@ -71,13 +72,22 @@ export function importPublicKey(jwk: JsonObject): KeyPair {
 
 function importPrivate(jwk: JsonObject): KeyPair {
   const parts = toPublicJwk(jwk)
-  const privateKey = attempt(() => createPrivateKey({ key: { ...parts, d: toPart(jwk['d']) }, format: 'jwk' }))
-  const publicKey = createPublicKey(privateKey.export({ format: 'pem', type: 'pkcs8' }).toString())
-  // The platform may believe the `x` that stands beside `d`; the thumbprint must be that of the key that signs.
-  const derived = thumbprintOf(toPublicJwk(publicKey.export({ format: 'jwk' })))
-  const jkt = thumbprintOf(parts)
-  if (derived !== jkt) throw new InputError('the private and the public part of the key do not belong together')
-  return { jkt, alg: toAlg(parts), jwk: parts, publicKey, privateKey }
+  const d = toPart(jwk['d'])
+  const { publicKey, jkt, alg } = importPublicKey(parts)
+  const privateKey = attempt(() => createPrivateKey({ key: { ...parts, d }, format: 'jwk' }))
+  // The platform believes the public part that stands beside `d`; the thumbprint must be that of the key that signs.
+  const pair: KeyPair = { jkt, alg, jwk: parts, publicKey, privateKey }
+  if (isPair(pair)) return pair
+  throw new InputError('the private and the public part of the key do not belong together')
+}
+
+function isPair(pair: KeyPair): boolean {
+  const trial = randomBytes(32)
+  try {
+    return verifyBytes(pair, trial, signBytes(pair, trial))
+  } catch {
+    return false
+  }
 }
 
 /**
@@ -136,7 +146,10 @@ function toPart(part: unknown): string {
   throw new InputError('a part of the key is missing or has the wrong length')
 }
 
-/** The encodings of the points of small order on the curve, canonical or not, without the sign bit. */
+/**
+ * The encodings of the points of small order on the curve, canonical or not, without the sign bit. OpenSSL 3.5 refuses such
+ * keys by itself when it verifies; 3.0 does not, nor do many others that may have to verify what we recorded.
+ */
 const SMALL_ORDER: ReadonlySet<string> = new Set([
   '0000000000000000000000000000000000000000000000000000000000000000',
   '0100000000000000000000000000000000000000000000000000000000000000',

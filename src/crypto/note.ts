@@ -51,7 +51,7 @@ export function toVkey(origin: string, key: KeyPair): string {
   return `${origin}+${id.toString('hex')}+${toTypedKey(key).toString('base64')}`
 }
 
-/** Parses a verifier key. Throws `ConfigError` when it contradicts itself. Does not say whether to trust it. */
+/** Parses a verifier key. Throws `ConfigError` when it contradicts itself (`InputError` for a point of small order). Does not say whether to trust it. */
 export function parseVkey(vkey: string): NoteVerifier {
   const [, origin = '', id = '', encoded = ''] = /^([^+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)$/.exec(vkey) ?? []
   const typed = decodeBase64(encoded)
