@@ -15,7 +15,7 @@ import { parseStrictYaml } from './strict-yaml.ts'
 import { createSecret, type Environment, type Secret } from './secrets.ts'
 import { findUnknownKey } from './unknown-keys.ts'
 
-export interface Listen {
+interface Listen {
   /** An IP address, without brackets. */
   readonly host: string
   readonly port: number

@@ -327,7 +327,7 @@ function toMessage(message: string): string {
 }
 
 /** `upstreams[0].mode` */
-export function toPath(parts: readonly PropertyKey[]): string {
+function toPath(parts: readonly PropertyKey[]): string {
   return parts.reduce<string>(
     (path, part) =>
       typeof part === 'number' ? `${path}[${part}]` : path === '' ? String(part) : `${path}.${String(part)}`,

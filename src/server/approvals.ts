@@ -17,7 +17,7 @@ export type ApprovalRecord = Approval & { readonly presented: Json }
 export const VERDICTS = ['approved', 'denied'] as const
 export type Verdict = (typeof VERDICTS)[number]
 
-export interface ApprovalAnswer {
+interface ApprovalAnswer {
   readonly id: string
   readonly verdict: Verdict
   /** base64url, over `toApprovalMessage`. */

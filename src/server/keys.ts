@@ -10,7 +10,7 @@ import { keyNameRecord, keyRecord } from '../core/records.ts'
 import { importKey } from '../crypto/keys.ts'
 import { listAll, perform, readOne, type ReadOne, type ServiceOptions } from './acts.ts'
 
-export interface Enrolment {
+interface Enrolment {
   readonly role: KeyRole
   readonly name: string
   /** A public or private JWK; only the public members are looked at and stored. */

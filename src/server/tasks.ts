@@ -43,7 +43,7 @@ export interface Tasks {
 }
 
 /** 8 hours, in milliseconds. */
-export const TASK_TTL_MS: number = 8 * 60 * 60 * 1000
+const TASK_TTL_MS = 8 * 60 * 60 * 1000
 const MAX_PURPOSE = 16_384
 
 export function createTasks(options: TasksOptions): Tasks {
