@@ -45,6 +45,8 @@ describe('tools scan, accept, diff', () => {
       exitCode: 0,
       json: { ok: true },
     })
+    const jsonl = (await scanTools(source)).descriptors.map((each) => JSON.stringify(each)).join('\n')
+    expect(await toolsDiff({ file, against: { source: { jsonl } } })).toMatchObject({ exitCode: 0 })
     expect(await toolsDiff({ file: out, against: { manifests } })).toMatchObject({ exitCode: 0 })
 
     await writeFile(out, draft.replace('effect: execute', 'effect: read'))

@@ -5,6 +5,7 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import { toMethodHash } from '../adapters/mcp/catalogue.ts'
 import { draftManifest } from '../adapters/mcp/draft.ts'
 import { scanTools, type ScanSource } from '../adapters/mcp/scan.ts'
 import {
@@ -117,7 +118,10 @@ function compare(from: ReadonlyMap<string, string>, to: ReadonlyMap<string, stri
   })
 }
 
-/** An accepted manifest is compared in all that it says of each tool, a live server in its descriptors. */
+/**
+ * An accepted manifest is compared in all that it says of each tool, a live server in its descriptors. Methods of MCP, which
+ * have no descriptor, are pinned by their name and cannot have changed.
+ */
 async function findChanges(manifest: ServerManifest, against: DiffOptions['against']): Promise<readonly Change[]> {
   if ('source' in against) {
     const seen = draftManifest(manifest.server, await scanTools(against.source)).manifest
@@ -128,7 +132,8 @@ async function findChanges(manifest: ServerManifest, against: DiffOptions['again
 }
 
 function toPins({ tools }: ServerManifest): ReadonlyMap<string, string> {
-  return new Map(Object.entries(tools).map(([name, { hash }]) => [name, hash]))
+  const pins = Object.entries(tools).map(([name, { hash }]): [string, string] => [name, hash])
+  return new Map(pins.filter(([name, hash]) => hash !== toMethodHash(name)))
 }
 
 function toDigests({ server, tools }: ServerManifest): ReadonlyMap<string, string> {

@@ -139,7 +139,7 @@ function toAccessRequest({ options, held, caller, message }: DecidedInput, actio
 }
 
 /** The audience of the credentials that this gateway redeems for an upstream. */
-export function toAudience(upstream: string): string {
+function toAudience(upstream: string): string {
   return `urn:unbearer:upstream:${encodeURIComponent(upstream)}`
 }
 

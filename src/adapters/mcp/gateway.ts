@@ -12,7 +12,7 @@ import { parseAccept, toJsonResponse } from './reply.ts'
 import { answerRequest } from './requests.ts'
 import type { GatewayInput, GatewayOptions, McpGateway, UpstreamConfig } from './types.ts'
 
-export type { GatewayInput, GatewayOptions, McpGateway, Problem, UpstreamConfig } from './types.ts'
+export type { GatewayOptions, McpGateway, Problem, UpstreamConfig } from './types.ts'
 
 const NO_SUCH_SESSION = JSON.stringify({
   jsonrpc: '2.0',

@@ -8,7 +8,7 @@
  * `decide`: goes through the PEP. `pass`: carries no action; the gateway writes the message anew.
  * `list`: the gateway reads all pages itself. `refuse`: known, and not served in this version.
  */
-export type Disposition = 'decide' | 'pass' | 'list' | 'refuse'
+type Disposition = 'decide' | 'pass' | 'list' | 'refuse'
 
 export interface ClientMethod {
   readonly kind: 'request' | 'notification'
