@@ -4,6 +4,8 @@
  */
 import { UnavailableError } from '../core/errors.ts'
 
+type Bytes = AsyncIterable<Uint8Array> | Iterable<Uint8Array>
+
 /** No event of a gateway is longer, in characters. */
 const MAX_EVENT = 16 * 1024 * 1024
 
@@ -11,7 +13,7 @@ const MAX_EVENT = 16 * 1024 * 1024
  * The data of each complete event; comments, other fields and events without data are passed over. Throws
  * `UnavailableError` for an event without end. Does not reconnect.
  */
-export async function* readEventData(body: AsyncIterable<Uint8Array>): AsyncGenerator<string, void, undefined> {
+export async function* readEventData(body: Bytes): AsyncGenerator<string, void, undefined> {
   let data: string[] = []
   for await (const line of readLines(body)) {
     if (line === '' && data.length > 0) {
@@ -24,7 +26,7 @@ export async function* readEventData(body: AsyncIterable<Uint8Array>): AsyncGene
 }
 
 /** Lines that end in LF, CR or CRLF. What stands after the last end of line is no line: the event is not complete. */
-async function* readLines(body: AsyncIterable<Uint8Array>): AsyncGenerator<string, void, undefined> {
+async function* readLines(body: Bytes): AsyncGenerator<string, void, undefined> {
   const decoder = new TextDecoder()
   let rest = ''
   for await (const chunk of body) {

@@ -117,7 +117,8 @@ async function readBody(request: IncomingMessage): Promise<Uint8Array<ArrayBuffe
   if (request.method === 'GET' || request.method === 'HEAD') return undefined
   const chunks: Uint8Array[] = []
   let size = 0
-  for await (const chunk of Readable.from<Uint8Array>(request)) {
+  const body: AsyncIterable<Uint8Array> = request
+  for await (const chunk of body) {
     size += chunk.byteLength
     if (size > MAX_BODY) throw new InputError('the message is too large', 'system.too-large')
     chunks.push(chunk)

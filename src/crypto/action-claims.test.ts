@@ -38,16 +38,7 @@ const EVIDENCE: Evidence = {
     expires: 2e12,
   },
   revocation: { rev: 7, fresh: true, revoked: [] },
-  tool: {
-    status: 'unknown',
-    upstream: 'orders',
-    tool: 'query',
-    manifest: 'sha-256:m',
-    effect: 'execute',
-    arguments: {},
-    output: { trust: 'attacker-writable', confidentiality: 'confidential', fields: {} },
-    idempotent: false,
-  },
+  tool: { status: 'unknown' },
   effect: {
     effect: { level: 'read', beside: [] },
     reversible: true,
