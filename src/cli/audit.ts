@@ -169,8 +169,9 @@ function toLine(index: number, bytes: Uint8Array, json: boolean): string {
   const entry = parseEntry(bytes)
   if (json) return JSON.stringify({ index, entry: entry?.value ?? null })
   if (entry === undefined) return `${index} not a log entry`
-  const { decision, outcome, act, reason } = entry.value
-  const words = [decision ?? outcome ?? act, reason].filter((word) => typeof word === 'string')
+  const { decision, outcome, act, reason, suspended } = entry.value
+  const wouldBe = Array.isArray(suspended) ? [`(enforce would stop it: ${suspended.join(', ')})`] : []
+  const words = [decision ?? outcome ?? act, reason, ...wouldBe].filter((word) => typeof word === 'string')
   return toDisplayText([index, toTime(entry.time), entry.kind, ...words, entry.id].join(' '))
 }
 

@@ -25,7 +25,7 @@ import type { Pep } from '../ports/pep.ts'
 import type { Store } from '../ports/store.ts'
 import { modeRecord } from '../core/records.ts'
 import { createApprovals } from '../server/approvals.ts'
-import { createControl, type Control, type Services } from '../server/control.ts'
+import { createControl, type CanaryResult, type Control, type Services } from '../server/control.ts'
 import { createGrants } from '../server/grants.ts'
 import { checkHead, createHeadKeeper, type HeadKeeper } from '../server/head.ts'
 import { createKeys } from '../server/keys.ts'
@@ -63,7 +63,7 @@ const clock: Clock = { now: () => Date.now() }
 /** What may be replaced while it runs, because control is made before the PDP. */
 interface Hooks {
   reload: () => Promise<void>
-  refusesCanary: (dimension: RevocationDimension, id: string) => Promise<boolean>
+  canary: (dimension: RevocationDimension, id: string) => Promise<CanaryResult>
   status: () => JsonObject
 }
 
@@ -92,7 +92,8 @@ async function open(config: Config): Promise<{ opened: Opened; hooks: Hooks }> {
     const manifests = await createManifestRegistry(config.manifests, async () => operatorKeys(services))
     const hooks: Hooks = {
       reload: async () => manifests.reload(),
-      refusesCanary: async () => true,
+      // With nobody serving there is no PEP to ask, and nothing that could be under way.
+      canary: async () => ({ peps: [], silent: [] }),
       status: () => ({}),
     }
     const control = createControl({
@@ -101,10 +102,7 @@ async function open(config: Config): Promise<{ opened: Opened; hooks: Hooks }> {
       newId,
       services,
       reload: async () => hooks.reload(),
-      canary: async (dimension, id) => {
-        const isRefused = await hooks.refusesCanary(dimension, id)
-        return { peps: ['gateway'], silent: isRefused ? [] : ['gateway'] }
-      },
+      canary: async (dimension, id) => hooks.canary(dimension, id),
       status: () => hooks.status(),
     })
     const close = async (): Promise<void> => {
@@ -159,7 +157,10 @@ async function composeOver(
     anomalyThreshold: config.anomaly.falsePositivesPerTask,
     report,
   })
-  hooks.refusesCanary = async (dimension, id) => pdp.refusesCanary(dimension, id)
+  hooks.canary = async (dimension, id) => {
+    const isRefused = await pdp.refusesCanary(dimension, id)
+    return { peps: ['gateway'], silent: isRefused ? [] : ['gateway'] }
+  }
   hooks.status = () => toStatus(config, opened, pdp)
   telemetry.gauge('unbearer_actions_in_flight', () => pdp.inFlight.size())
   telemetry.gauge('unbearer_revocation_feed_fresh', () => (services.revocations.fresh() ? 1 : 0))

@@ -7,7 +7,7 @@ import { learnProfile } from '../core/baseline.ts'
 import type { Decision, PolicyVerdict } from '../core/decision.ts'
 import { isConsequential } from '../core/effect.ts'
 import type { DecisionEntry } from '../core/entry.ts'
-import type { Approval } from '../core/evidence.ts'
+import type { Approval, Evidence } from '../core/evidence.ts'
 import type { Finding } from '../core/finding.ts'
 import { asJson, type Json } from '../core/json.ts'
 import type { Reason } from '../core/reasons.ts'
@@ -55,7 +55,9 @@ export async function toCommitUnit(
   const { evidence } = gathered
   const log = toDecisionUnit(toEntry(decided), toValues(decided), `${request.subject.type}/${request.subject.id}`)
   const base = { reads: evidence.reads, entries: log.entries, evidence: log.evidence }
-  if (decision.kind === 'permit') return { unit: { ...base, writes: permitWrites(decided) } }
+  if (decision.kind === 'permit') {
+    return { unit: { ...base, writes: [...permitWrites(decided), ...(await consumeApproval(store, evidence))] } }
+  }
   if (decision.kind !== 'challenge') return { unit: base }
   const opened = await openApproval(store, decided, approvalsPerTask)
   if (opened === 'approval-limit') return opened
@@ -105,19 +107,24 @@ function toValues({
 
 function permitWrites({ request, gathered }: Decided): readonly Write[] {
   const { evidence, profile, event } = gathered
-  const { approval, effect, grant, bind } = evidence
+  const { effect, grant, bind } = evidence
   const writes: Write[] = []
   for (const { key, amount } of debitsOf(request, evidence))
     writes.push({ key, value: (grant?.used[key] ?? 0) + amount })
-  if (approval?.status === 'approved') {
-    const consumed: Approval = { ...approval, status: 'consumed' }
-    writes.push({ key: approvalRecord(approval.id), value: asJson(consumed) }, { key: approvalOfBindRecord(bind) })
-  }
   if (isConsequential(effect.effect)) writes.push({ key: begunRecord(bind, request.id), value: request.id })
   if (request.actor.jkt !== undefined) {
     writes.push({ key: profileRecord(request.actor.jkt), value: asJson(learnProfile(profile, event)) })
   }
   return writes
+}
+
+/** Consumed once: the record stays for people, what points to it from the action does not. Its version was read. */
+async function consumeApproval(store: Store, { approval, bind }: Evidence): Promise<readonly Write[]> {
+  if (approval?.status !== 'approved') return []
+  const key = approvalRecord(approval.id)
+  const [record] = await store.get([key])
+  const consumed: Approval = { ...(fromRecord<Approval>(record) ?? approval), status: 'consumed' }
+  return [{ key, value: asJson(consumed) }, { key: approvalOfBindRecord(bind) }]
 }
 
 interface Opened {

@@ -8,12 +8,13 @@ import { decide } from '../core/decide.ts'
 import type { Decision } from '../core/decision.ts'
 import { toKinds } from '../core/effect.ts'
 import { InputError } from '../core/errors.ts'
-import { isJsonObject } from '../core/json.ts'
+import type { Evidence } from '../core/evidence.ts'
+import { asJson, isJsonObject } from '../core/json.ts'
 import { isModifyAllowed } from '../core/decide.ts'
 import { parseJson } from '../core/parse-json.ts'
-import type { Reason } from '../core/reasons.ts'
+import { REASONS, type Reason } from '../core/reasons.ts'
 import { toRefusal } from '../core/refusal.ts'
-import type { AccessRequest, ActionBody } from '../core/request.ts'
+import type { AccessRequest, ActionBody, Mode } from '../core/request.ts'
 import { verifyAll } from '../core/verify/index.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { CredentialAuthority } from '../ports/credentials.ts'
@@ -28,7 +29,7 @@ import type { Gather, Gathered } from './gather.ts'
 import type { Histories } from './histories.ts'
 import type { InFlight } from './in-flight.ts'
 import type { Lanes } from './lanes.ts'
-import { newId } from './log-entries.ts'
+import { newId, toDecisionUnit } from './log-entries.ts'
 import { createPerformer } from './perform.ts'
 import type { Telemetry } from './telemetry.ts'
 
@@ -45,6 +46,8 @@ export interface EnforcerOptions {
   readonly authority: CredentialAuthority
   readonly telemetry: Telemetry
   readonly issuer: string
+  readonly mode: (upstream: string) => Mode
+  readonly deployment: Evidence['deployment']
   readonly limits: { readonly deadlineMs: number; readonly approvalsPerTask: number }
   readonly credentialTtlSeconds: number
   /** Changes whenever something that is not in the store but was read may have changed (manifests, policies). */
@@ -69,9 +72,9 @@ export function createEnforcer(options: EnforcerOptions): Enforce {
     const lane = request.actor.jkt ?? request.context.txn ?? ''
     const settled = await options.lanes
       .run(lane, async () => settle(options, request))
-      .then(waitForDisk, (fault: unknown) => {
+      .then(waitForDisk, async (fault: unknown) => {
         options.report('decide', fault)
-        return toFault(fault)
+        return recordFault(options, request, fault)
       })
     count(options.telemetry, request, settled)
     if (settled.kind === 'refused') return { kind: 'refused', refusal: settled.refusal }
@@ -93,10 +96,43 @@ async function waitForDisk({ settled, durable }: Recorded): Promise<Settled> {
   }
 }
 
-/** Any fault before `perform` is a refusal. What failed is told to operators elsewhere, never to the agent. */
-function toFault(fault: unknown): Settled {
+/**
+ * Any fault before `perform` is a refusal, recorded with the request alone, because nothing else is known to hold. What
+ * failed is told to operators elsewhere, never to the agent.
+ */
+async function recordFault(options: EnforcerOptions, request: AccessRequest, fault: unknown): Promise<Settled> {
   const reason: Reason = fault instanceof InputError ? fault.reason : 'system.indeterminate'
-  return { kind: 'refused', refusal: toRefusal(toDeny(reason), {}) }
+  const decision = toStop(reason)
+  try {
+    const result = await options.store.commit(
+      toDecisionUnit(
+        {
+          id: request.id,
+          time: options.clock.now(),
+          plane: request.plane,
+          mode: options.mode(request.context.upstream),
+          advisory: options.deployment === 'same-user',
+          decision: decision.kind,
+          reason,
+          proof: request.context.proof.grade,
+          policy: toPolicyVersion(options.engines),
+          rev: options.feed.rev(),
+        },
+        { request: asJson(request), evidence: null, findings: [], verdicts: [] },
+        `${request.subject.type}/${request.subject.id}`,
+      ),
+    )
+    if (result.status !== 'applied') return { kind: 'refused', refusal: toRefusal(decision) }
+    await result.durable
+    return { kind: 'refused', refusal: toRefusal(decision, { entry: request.id }) }
+  } catch {
+    return { kind: 'refused', refusal: toRefusal(decision) }
+  }
+}
+
+/** The refusal that the table names for a reason. */
+function toStop(reason: Reason): Decision & { kind: 'deny' | 'defer' } {
+  return REASONS[reason].decision === 'defer' ? toDefer(reason) : toDeny(reason)
 }
 
 function toDeny(reason: Reason): Decision & { kind: 'deny' } {
