@@ -6,7 +6,6 @@
 import {
   hashOf,
   isJsonObject,
-  type ArgumentRole,
   type JsonObject,
   type ServerManifest,
   type ToolManifest,
@@ -52,7 +51,7 @@ function draftTool(descriptor: JsonObject): Drafted {
   const schema = isJsonObject(descriptor['inputSchema']) ? descriptor['inputSchema'] : {}
   const properties = isJsonObject(schema['properties']) ? schema['properties'] : {}
   const guesses = Object.entries(properties).map(([key, value]) => ({ key, ...guessRole(key, value) }))
-  const roles = new Map<string, ArgumentRole>(guesses.map(({ key, value }) => [key, value]))
+  const roles = new Map(guesses.map(({ key, ...guess }) => [key, guess]))
   const effect = guessEffect(descriptor, roles)
   const path = `tools.${name}`
   return {

@@ -16,6 +16,8 @@ export interface Guess<T> {
   readonly value: T
   /** Why, for the person; quotes words of the descriptor. */
   readonly why: string
+  /** True when nothing told it and the gravest stands in: then nothing else is concluded from it. */
+  readonly assumed?: true
 }
 
 /** Words that give an effect away, base form. The order is that of the lattice. */
@@ -99,18 +101,23 @@ export function guessRole(name: string, schema: Json | undefined): Guess<Argumen
   }
   const byFormat = FORMATS.get(format)
   if (byFormat !== undefined) return { value: byFormat, why: `its format is \`${format}\`` }
-  if (isJsonObject(schema) && schema['type'] === 'boolean') return { value: 'selector', why: 'it is a boolean' }
+  const type = isJsonObject(schema) ? schema['type'] : undefined
+  if (type === 'boolean' || type === 'integer' || type === 'number')
+    return { value: 'selector', why: `it is a ${type}` }
   const last = words.at(-1) ?? ''
   if (SELECTOR_WORDS.includes(last)) return { value: 'selector', why: `its name ends in \`${last}\`` }
   const content = words.find((each) => CONTENT_WORDS.includes(each))
   if (content !== undefined) return { value: 'content', why: `its name says \`${content}\`` }
   const selector = words.find((each) => SELECTOR_WORDS.includes(each))
   if (selector !== undefined) return { value: 'selector', why: `its name says \`${selector}\`` }
-  return { value: 'destination', why: 'nothing tells what it decides, so that the gravest is assumed' }
+  return { value: 'destination', why: 'nothing tells what it decides, so that the gravest is assumed', assumed: true }
 }
 
 /** The effect of a tool, from its name, description, annotations and the roles of its arguments. */
-export function guessEffect(descriptor: JsonObject, roles: ReadonlyMap<string, ArgumentRole>): Guess<EffectRule> {
+export function guessEffect(
+  descriptor: JsonObject,
+  roles: ReadonlyMap<string, Guess<ArgumentRole>>,
+): Guess<EffectRule> {
   const sql = findSqlArgument(descriptor, roles)
   if (sql !== undefined) {
     return { value: { from: 'sql', argument: sql }, why: `computed from the SQL in \`${sql}\` at each call` }
@@ -157,8 +164,9 @@ function annotationClues({ annotations }: JsonObject): readonly Clue[] {
   return clues
 }
 
-function roleClues(roles: ReadonlyMap<string, ArgumentRole>): readonly Clue[] {
-  const found = new Map([...roles].map(([name, role]) => [role, name]))
+function roleClues(roles: ReadonlyMap<string, Guess<ArgumentRole>>): readonly Clue[] {
+  const told = [...roles].filter(([, { assumed }]) => assumed !== true)
+  const found = new Map(told.map(([name, { value }]) => [value, name]))
   const clue = (role: ArgumentRole, kind: EffectKind): readonly Clue[] => {
     const name = found.get(role)
     return name === undefined ? [] : [{ kind, from: `the role ${role} of an argument`, word: name }]
@@ -172,7 +180,7 @@ function roleClues(roles: ReadonlyMap<string, ArgumentRole>): readonly Clue[] {
 }
 
 /** An argument named `sql`, or a `query` or `statement` of a tool that speaks of SQL. */
-function findSqlArgument(descriptor: JsonObject, roles: ReadonlyMap<string, ArgumentRole>): string | undefined {
+function findSqlArgument(descriptor: JsonObject, roles: ReadonlyMap<string, unknown>): string | undefined {
   const { name, description } = descriptor
   const words = toWords(`${typeof name === 'string' ? name : ''} ${typeof description === 'string' ? description : ''}`)
   const names = words.includes('sql') ? ['sql', 'query', 'statement'] : ['sql']
