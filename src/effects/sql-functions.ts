@@ -19,7 +19,12 @@ const RULES: readonly Rule[] = [
   { names: /^pg_(try_)?advisory_/, kinds: ['write'], does: 'takes or gives up a lock that others wait for' },
   { names: /^lo_unlink$/, kinds: ['delete'], does: 'deletes a large object' },
   { names: /^lo_(import|export)$/, kinds: ['write', 'execute', 'admin'], does: 'reaches files of the server' },
-  { names: /^(lo_\w+|loread|lowrite)$/, kinds: ['write'], does: 'opens or changes a large object' },
+  {
+    names:
+      /^(lo_(close|creat|create|from_bytea|get|lseek|open|put|tell|truncate|lseek64|tell64|truncate64)|loread|lowrite)$/,
+    kinds: ['write'],
+    does: 'opens or changes a large object',
+  },
   { names: /^pg_notify$/, kinds: ['write', 'send'], does: 'notifies other sessions' },
   { names: /^dblink/, kinds: ['delete', 'send', 'execute'], does: 'runs SQL on another server' },
   { names: /_to_xml(schema|_and_xmlschema)?$/, kinds: ['execute'], does: 'runs SQL or reads what is named in a value' },
@@ -37,14 +42,19 @@ const RULES: readonly Rule[] = [
     kinds: ['write', 'execute', 'admin'],
     does: 'administers the server',
   },
-  { names: /^(binary_upgrade|brin|gin)_/, kinds: ['write', 'execute', 'admin'], does: 'administers the server' },
+  {
+    names: /^(binary_upgrade_|(brin_(desummarize|summarize)_|gin_clean_pending_))/,
+    kinds: ['write', 'execute', 'admin'],
+    does: 'administers the server',
+  },
 ]
 
 /** Judges a call of the function named by `parts`, of which the last is the name and the one before the schema. */
 export function judgeCall(facts: Facts, parts: readonly string[]): void {
   const name = parts.at(-1) ?? '*'
   const builtIn = parts.length === 1 || (parts.length === 2 && parts[0] === 'pg_catalog')
-  if (builtIn && HARMLESS_FUNCTIONS.has(name)) return
+  // `type(value)` is a conversion.
+  if (builtIn && (HARMLESS_FUNCTIONS.has(name) || BUILT_IN_TYPES.has(name))) return
   const rule = RULES.find(({ names }) => names.test(name))
   facts.objects.add(`function:${parts.join('.')}`)
   facts.bounded = false

@@ -17,7 +17,10 @@ export const QUERIES: Readonly<Record<string, Handler>> = {
       raise(walk.facts, ['write'], 'writes its rows into a new table')
       noteTarget(body['intoClause']['rel'], walk)
     }
-    if (toList(body['lockingClause']).length > 0) raise(walk.facts, ['write'], 'locks the rows that it reads')
+    if (toList(body['lockingClause']).length > 0) {
+      raise(walk.facts, ['write'], 'locks the rows that it reads')
+      if (!isBoundedSelect(body)) unbound(walk.facts, 'nothing bounds how many rows it locks')
+    }
     walkMembers(body, walk, ['withClause', 'intoClause'])
   },
   InsertStmt: (body, outer) => {
