@@ -58,8 +58,8 @@ export interface VerifySession {
   readonly aud?: string
   /** The issuer's key; its public part is enough. */
   readonly key: KeyPair
-  /** Thumbprint of the key that proved this request. Without it the caller must compare `claims.cnf.jkt` itself. */
-  readonly jkt?: string
+  /** Thumbprint of the key that proved this request. */
+  readonly jkt: string
   /** Milliseconds since the epoch. */
   readonly now: number
 }
@@ -78,8 +78,7 @@ export function verifySession(session: VerifySession): VerifiedSession {
   const claims = found === undefined ? undefined : parseSessionClaims(found)
   const bad = { ok: false, reason: 'identity.bad-proof' } as const
   if (claims === undefined || claims.iss !== issuer || claims.aud !== (session.aud ?? issuer)) return bad
-  if (jkt !== undefined && claims.cnf.jkt !== jkt) return bad
-  if (claims.exp - claims.iat > SESSION_TTL_SECONDS) return bad
+  if (claims.cnf.jkt !== jkt || claims.exp - claims.iat > SESSION_TTL_SECONDS) return bad
   const now = session.now / 1000
   if (!(claims.iat <= now + SKEW_SECONDS)) return bad
   return now < claims.exp ? { ok: true, claims } : { ok: false, reason: 'identity.expired' }
