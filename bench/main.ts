@@ -80,18 +80,17 @@ function makeFolder(): string {
 async function bench({ json, seconds, setups: names }: Options): Promise<void> {
   progress(`load of the machine before: ${loadavg()[0]?.toFixed(1) ?? '?'}`)
   const dir = makeFolder()
+  // Also when somebody interrupts it: the servers end by themselves, the stores have to be removed.
+  process.once('exit', () => rmSync(dir, { recursive: true, force: true }))
+  process.once('SIGINT', () => process.exit(130))
+  progress(`starting ${names.join(', ')}`)
+  const started = await startSetups(names, dir, Math.max(...CONNECTIONS))
   try {
-    progress(`starting ${names.join(', ')}`)
-    const started = await startSetups(names, dir, Math.max(...CONNECTIONS))
-    try {
-      const series = await runRounds(started.setups, { seconds, progress })
-      const report = toReport(series, new Date())
-      process.stdout.write(json ? `${JSON.stringify(report)}\n` : `${toTables(report, series)}\n`)
-    } finally {
-      await started.close()
-    }
+    const series = await runRounds(started.setups, { seconds, progress })
+    const report = toReport(series, new Date())
+    process.stdout.write(json ? `${JSON.stringify(report)}\n` : `${toTables(report, series)}\n`)
   } finally {
-    rmSync(dir, { recursive: true, force: true })
+    await started.close()
   }
 }
 

@@ -7,7 +7,7 @@ import { cpus, totalmem } from 'node:os'
 import { CELLS, type Cell, type Sample, type Series } from './rounds.ts'
 import { COUNTERPARTS, PROOFS, type SetupName } from './setups.ts'
 
-export interface Row extends Cell, Sample {
+interface Row extends Cell, Sample {
   readonly setup: SetupName
   /** How each request was proved: `none`, `bearer`, `signature`. */
   readonly proof: string

@@ -38,6 +38,8 @@ export interface RoundOptions {
 export const CONNECTIONS = [1, 16] as const
 const TOOL_MS = [0, 1] as const
 const ROUNDS = 5
+/** With fewer seconds than this there is only one round: nobody reads figures from it. */
+const ENOUGH_SECONDS = 5
 /** The share of the time that goes into warming up, on top. */
 const WARM_UP = 0.15
 const MAX_SHOTS = 20_000
@@ -62,14 +64,14 @@ export async function runRounds(setups: readonly Setup[], options: RoundOptions)
   const nextSeq = (): number => (seq += 1)
   const tracks = CELLS.flatMap((cell) => setups.map((setup): Track => ({ setup, cell, samples: [], rps: 0 })))
   await warmUp(setups, options, nextSeq)
-  const seconds = options.seconds / (tracks.length * ROUNDS)
-  for (let round = 0; round < ROUNDS; round += 1) {
-    options.progress(`round ${round + 1} of ${ROUNDS}`)
+  const rounds = options.seconds < ENOUGH_SECONDS ? 1 : ROUNDS
+  const seconds = options.seconds / (tracks.length * rounds)
+  for (let round = 0; round < rounds; round += 1) {
+    options.progress(`round ${round + 1} of ${rounds}`)
     for (const track of toOrder(tracks, setups.length, round)) {
       await setDelay(track.setup, track.cell.toolMs)
-      // A few requests first: they warm the cell up, and the first time say how many make a round.
-      const pilot = await measure(track, track.cell.connections * MIN_SHOTS, nextSeq)
-      if (round === 0) track.rps = pilot.rps
+      // A few requests first: they warm the cell up and say how many make a round.
+      if (round === 0) track.rps = (await measure(track, track.cell.connections * MIN_SHOTS, nextSeq)).rps
       const sample = await measure(track, toShots(track, seconds), nextSeq)
       track.samples.push(sample)
       track.rps = sample.rps
