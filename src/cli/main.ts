@@ -10,6 +10,8 @@ if (major < 22 || (major === 22 && minor < 18)) {
   process.stderr.write(`unbearer: Node ${process.versions.node} is too old, it needs 22.18 or newer\n`)
   process.exitCode = 2
 } else {
+  // Whoever reads our output may stop reading, as `head` does; that is not a fault.
+  process.stdout.on('error', () => process.exit(0))
   const { run } = await import('./run.ts')
   process.exitCode = await run(process.argv.slice(2))
 }

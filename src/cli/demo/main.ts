@@ -12,6 +12,7 @@ import { loadDemoPackages, type DemoPackages } from './packages.ts'
 import { playStep, type Played, type PlayedCall, type Stage } from './play.ts'
 import { startBearerSide, startUnbearerSide, toToolServers, type Side, type UnbearerSide } from './sides.ts'
 import { STEPS, type Step } from './steps.ts'
+import type { TheftReport } from './thief.ts'
 import { createView, type Cell, type View } from './view.ts'
 
 export interface DemoOptions {
@@ -90,20 +91,22 @@ async function playAll(stage: Stage, bearer: Side, unbearer: UnbearerSide, view:
   const pairs: Pair[] = []
   for (const [index, step] of STEPS.entries()) {
     view.step(index + 1, step.title, step.story)
-    const pair = { step, bearer: await playStep(stage, bearer, step), unbearer: await playStep(stage, unbearer, step) }
-    showPair(view, pair)
-    pairs.push(pair)
+    const before = await playStep(stage, bearer, step)
+    const after = await playStep(stage, unbearer, step, (what, at) => showBeside(view, before, what, at))
+    view.sides(toHarmCell(before), toHarmCell(after))
+    pairs.push({ step, bearer: before, unbearer: after })
   }
   return pairs
 }
 
-function showPair(view: View, { bearer, unbearer }: Pair): void {
-  for (const [index, call] of bearer.calls.entries()) {
-    const other = unbearer.calls[index]
-    view.sides(toCell(call), other === undefined ? { text: '' } : toCell(other))
+/** One row as soon as Unbearer has answered, beside what the bearer side did with the same. */
+function showBeside(view: View, bearer: Played, what: PlayedCall | TheftReport, index: number): void {
+  if ('attempts' in what) {
+    view.sides(toTheftCell(bearer.theft), toTheftCell(what))
+    return
   }
-  if (bearer.theft !== undefined) view.sides(toTheftCell(bearer), toTheftCell(unbearer))
-  view.sides(toHarmCell(bearer), toHarmCell(unbearer))
+  const call = bearer.calls[index]
+  view.sides(call === undefined ? { text: '' } : toCell(call), toCell(what))
 }
 
 function toCell({ call, ok, reason }: PlayedCall): Cell {
@@ -113,7 +116,7 @@ function toCell({ call, ok, reason }: PlayedCall): Cell {
   return { text: `✗ ${what} (${why})`, mood: call.benign || reason === undefined ? 'bad' : 'good' }
 }
 
-function toTheftCell({ theft }: Played): Cell {
+function toTheftCell(theft: TheftReport | undefined): Cell {
   const attempts = theft?.attempts ?? []
   const ran = attempts.filter((attempt) => attempt.ran).length
   const reasons = [...new Set(attempts.flatMap(({ reason }) => (reason === undefined ? [] : [reason])))]

@@ -4,7 +4,7 @@
  */
 import type { AgentSaw } from './agent.ts'
 import type { DemoDatabase } from './database.ts'
-import { runThief, startAgent, type AgentProcess } from './processes.ts'
+import { runThief, startAgent } from './processes.ts'
 import { readOutbox, type Side } from './sides.ts'
 import type { ScriptedCall, Step } from './steps.ts'
 import type { TheftReport } from './thief.ts'
@@ -30,19 +30,33 @@ export interface Stage {
 }
 
 /** Plays `step` on `side`. Rows are counted after the agent and its tool servers' connections have ended. */
-export async function playStep({ database, resolveFrom }: Stage, side: Side, step: Step): Promise<Played> {
+export async function playStep(
+  { database, resolveFrom }: Stage,
+  side: Side,
+  step: Step,
+  onPlayed: (what: PlayedCall | TheftReport, index: number) => void = () => undefined,
+): Promise<Played> {
   await database.seed()
   const before = await database.countRows()
   const sentBefore = readOutbox(side.outbox).length
   const tap = await startWireTap(side.origin)
   const agent = startAgent({ url: tap.url, credentials: await side.credentials(step), resolveFrom })
-  const calls: PlayedCall[] = await callAll(agent, step.before)
+  const calls: PlayedCall[] = []
+  const callAll = async (scripted: readonly ScriptedCall[]): Promise<void> => {
+    for (const call of scripted) {
+      const played = { call, ...(await agent.call(call)) }
+      onPlayed(played, calls.length)
+      calls.push(played)
+    }
+  }
+  await callAll(step.before)
   let theft: TheftReport | undefined
   if (step.id === 'token-theft') {
     theft = await runThief({ origin: side.origin, requests: tap.captured().map(({ raw }) => raw.toString('base64')) })
+    onPlayed(theft, calls.length)
   }
   if (step.id === 'revocation') await side.stopAgent()
-  calls.push(...(await callAll(agent, step.after)))
+  await callAll(step.after)
   await agent.close()
   await tap.close()
   const after = await database.countRows()
@@ -55,12 +69,6 @@ export async function playStep({ database, resolveFrom }: Stage, side: Side, ste
     rows: { before, after },
     ...toReason(calls, theft),
   }
-}
-
-async function callAll(agent: AgentProcess, calls: readonly ScriptedCall[]): Promise<PlayedCall[]> {
-  const played: PlayedCall[] = []
-  for (const call of calls) played.push({ call, ...(await agent.call(call)) })
-  return played
 }
 
 interface Aftermath {
@@ -87,6 +95,12 @@ function findHarm({ calls, rowsLost, extraMessages, sent, theft }: Aftermath): r
 
 function toReason(calls: readonly PlayedCall[], theft: TheftReport | undefined): { reason?: string } {
   const refused = calls.find(({ call, reason }) => !call.benign && reason !== undefined)?.reason
-  const reason = refused ?? theft?.attempts.find((attempt) => attempt.reason !== undefined)?.reason
+  const reason = refused ?? toCommonest(theft?.attempts.flatMap((attempt) => attempt.reason ?? []) ?? [])
   return reason === undefined ? {} : { reason }
+}
+
+/** The thief meets several reasons; the one met most often speaks for the theft. */
+function toCommonest(reasons: readonly string[]): string | undefined {
+  const count = (reason: string): number => reasons.filter((other) => other === reason).length
+  return reasons.toSorted((a, b) => count(b) - count(a))[0]
 }

@@ -201,6 +201,8 @@ const JUDGED: Readonly<Record<string, Judged>> = {
 async function serve(dir: string, port: number): Promise<{ close(): Promise<void> }> {
   const args = [toProgram('main'), 'serve', '--config', join(dir, 'unbearer.yaml')]
   const child = spawn(process.execPath, args, { cwd: dir, stdio: ['ignore', 'ignore', 'pipe'] })
+  // However the demo ends, nothing of it goes on serving.
+  process.once('exit', () => child.kill('SIGKILL'))
   const problems: string[] = []
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => void problems.push(chunk))
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()))
