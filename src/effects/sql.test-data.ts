@@ -230,4 +230,6 @@ export const ATTACKS: readonly (readonly [sql: string, kinds: string, bounded: b
   ['SELECT lo_unlink(1)', 'delete', false, 'function:lo_unlink'],
   ["SELECT txid_current(), currval('s')", 'read', true, ''],
   ["SELECT has_table_privilege('t', 'select')", 'read', true, ''],
+  ['SELECT t.nextval FROM t', 'write', false, 'function:nextval t'],
+  ['SELECT a.b.set_config FROM a.b', 'read+admin', false, 'a.b function:set_config'],
 ]
