@@ -108,3 +108,6 @@ process.on('message', (message: unknown) => {
   if (isStart(message)) started = message
   else if (isOrder(message)) queue = queue.then(async () => obey(message))
 })
+
+// Whoever started us is gone.
+process.on('disconnect', () => process.exit(0))

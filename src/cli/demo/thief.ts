@@ -118,3 +118,6 @@ process.once('message', (message: unknown) => {
     () => process.exit(1),
   )
 })
+
+// Whoever started us is gone.
+process.on('disconnect', () => process.exit(0))
