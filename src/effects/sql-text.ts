@@ -5,7 +5,7 @@
  */
 
 /** Bytes of UTF-8; longer text is not worth what parsing it costs. */
-export const MAX_SQL_BYTES = 65_536
+const MAX_SQL_BYTES = 65_536
 /** The parser's stack holds several thousand levels; the estimate below may be short by a small factor. */
 const MAX_DEPTH = 300
 

@@ -12,7 +12,7 @@ import { walkStatement } from './sql-statements.ts'
 import { findTextHazard } from './sql-text.ts'
 import { findCalls } from './sql-walk.ts'
 
-export interface SqlOptions {
+interface SqlOptions {
   /**
    * True when the database session is ours alone: then `standard_conforming_strings` is known to be on, and transaction
    * control as a statement of its own and FETCH are tracked by whoever owns the session. Default false.
