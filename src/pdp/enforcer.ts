@@ -13,7 +13,7 @@ import { asJson, isJsonObject } from '../core/json.ts'
 import { isModifyAllowed } from '../core/decide.ts'
 import { parseJson } from '../core/parse-json.ts'
 import { REASONS, type Reason } from '../core/reasons.ts'
-import { toRefusal } from '../core/refusal.ts'
+import { toRefusal, type Stopping } from '../core/refusal.ts'
 import type { AccessRequest, ActionBody, Mode } from '../core/request.ts'
 import { verifyAll } from '../core/verify/index.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -27,7 +27,7 @@ import { toCommitUnit, type Decided } from './commit.ts'
 import { evaluateAll, toPolicyVersion, withDeadline } from './evaluate.ts'
 import type { Gather, Gathered } from './gather.ts'
 import type { Histories } from './histories.ts'
-import type { InFlight } from './in-flight.ts'
+import type { Dimensions, Flight, InFlight } from './in-flight.ts'
 import type { Lanes } from './lanes.ts'
 import { newId, toDecisionUnit } from './log-entries.ts'
 import { createPerformer } from './perform.ts'
@@ -63,7 +63,7 @@ const ATTEMPTS = 3
 
 /** What is settled once the decision is recorded. */
 type Settled =
-  | { readonly kind: 'permit'; readonly decided: Decided }
+  | { readonly kind: 'permit'; readonly decided: Decided; readonly flight: Flight }
   | { readonly kind: 'refused'; readonly refusal: Refusal }
 
 export function createEnforcer(options: EnforcerOptions): Enforce {
@@ -76,9 +76,9 @@ export function createEnforcer(options: EnforcerOptions): Enforce {
         options.report('decide', fault)
         return recordFault(options, request, fault)
       })
-    count(options.telemetry, request, settled)
+    count(options, request, settled)
     if (settled.kind === 'refused') return { kind: 'refused', refusal: settled.refusal }
-    return performer(settled.decided, perform)
+    return performer(settled.decided, settled.flight, perform)
   }
 }
 
@@ -92,6 +92,7 @@ async function waitForDisk({ settled, durable }: Recorded): Promise<Settled> {
     await durable
     return settled
   } catch {
+    if (settled.kind === 'permit') settled.flight.land()
     return { kind: 'refused', refusal: toRefusal(toDeny('system.log-unavailable'), {}) }
   }
 }
@@ -163,7 +164,7 @@ async function attempt(options: EnforcerOptions, request: AccessRequest): Promis
     const decided = await decideOnce(options, request)
     const current =
       options.generation() === generation && options.feed.rev() === decided.gathered.evidence.revocation.rev
-    const recorded = current ? await tryRecord(options, decided) : undefined
+    const recorded = current ? await recordDecided(options, decided) : undefined
     if (recorded !== undefined) {
       const rewritten =
         decided.decision.kind === 'modify' ? toRewritten(decided.request, decided.decision.body) : undefined
@@ -222,36 +223,72 @@ async function record(options: EnforcerOptions, decided: Decided): Promise<Recor
   const { jti: _jti, ...unminted } = decided
   // What was read no longer matters for a refusal: the entry is appended whatever changed meanwhile.
   const gathered = { ...decided.gathered, evidence: { ...decided.gathered.evidence, reads: {} } }
-  const recorded = await tryRecord(options, { ...unminted, gathered })
+  const recorded = await recordRefusal(options, { ...unminted, gathered })
   if (recorded === undefined) throw new InputError('the refusal could not be recorded', 'system.log-unavailable')
   return recorded
 }
 
+async function recordDecided(options: EnforcerOptions, decided: Decided): Promise<Recorded | undefined> {
+  return decided.decision.kind === 'permit' ? recordPermit(options, decided) : recordRefusal(options, decided)
+}
+
+/**
+ * Commits a permit that is under way already: from the moment at which nothing stood revoked, a revocation finds it. Nothing
+ * may be awaited between that look and this call.
+ */
+async function recordPermit(options: EnforcerOptions, decided: Decided): Promise<Recorded | undefined> {
+  const { jti, request, gathered } = decided
+  const credential: Dimensions = jti === undefined ? [] : [['credential', jti]]
+  const flight = options.inFlight.begin(request.id, [...gathered.dimensions, ...credential])
+  try {
+    const committed = await tryCommit(options, decided)
+    if (committed !== undefined) return { settled: { kind: 'permit', decided, flight }, durable: committed.durable }
+  } catch (fault) {
+    flight.land()
+    throw fault
+  }
+  flight.land()
+  return undefined
+}
+
+async function recordRefusal(options: EnforcerOptions, decided: Decided): Promise<Recorded | undefined> {
+  const committed = await tryCommit(options, decided)
+  if (committed === undefined) return undefined
+  const { ticket, decision, durable } = committed
+  const marks = { entry: decided.request.id, ...(ticket === undefined ? {} : { ticket }) }
+  return { settled: { kind: 'refused', refusal: toRefusal(toStopping(decision), marks) }, durable }
+}
+
+/** A `modify` that nobody goes on with is a denial, and so is a permit that came too late. */
+function toStopping(decision: Decision): Stopping {
+  if (decision.kind === 'permit') return toDeny('system.indeterminate')
+  return decision.kind === 'modify' ? toDeny(decision.reason) : decision
+}
+
+interface Committed {
+  readonly decision: Decision
+  readonly ticket?: string
+  readonly durable: Promise<void>
+}
+
 /** Commits; undefined on a conflict. */
-async function tryRecord(options: EnforcerOptions, decided: Decided): Promise<Recorded | undefined> {
+async function tryCommit(options: EnforcerOptions, decided: Decided): Promise<Committed | undefined> {
   const started = performance.now()
   const prepared = await toCommitUnit(options.store, decided, options.limits.approvalsPerTask)
   if (prepared === 'approval-limit')
-    return tryRecord(options, { ...decided, decision: toDeny('policy.approval-limit') })
+    return tryCommit(options, { ...decided, decision: toDeny('policy.approval-limit') })
   const result = await options.store.commit(prepared.unit)
   if (result.status !== 'applied') return undefined
   const durable = result.durable.then(() => options.telemetry.time('commit', performance.now() - started))
   durable.catch(() => options.histories.clear())
-  return { settled: toSettled(decided, prepared.ticket), durable }
+  const { ticket } = prepared
+  return { decision: decided.decision, durable, ...(ticket === undefined ? {} : { ticket }) }
 }
 
-function toSettled(decided: Decided, ticket: string | undefined): Settled {
-  const { decision } = decided
-  if (decision.kind === 'permit') return { kind: 'permit', decided }
-  const refused = decision.kind === 'modify' ? toDeny(decision.reason) : decision
-  const marks = { entry: decided.request.id, ...(ticket === undefined ? {} : { ticket }) }
-  return { kind: 'refused', refusal: toRefusal(refused, marks) }
-}
-
-function count(telemetry: Telemetry, request: AccessRequest, settled: Settled): void {
+function count({ telemetry, mode: toMode }: EnforcerOptions, request: AccessRequest, settled: Settled): void {
   const decision = settled.kind === 'permit' ? 'permit' : settled.refusal.decision
   const reason = settled.kind === 'permit' ? 'none' : settled.refusal.reason
-  const mode = settled.kind === 'permit' ? settled.decided.gathered.evidence.mode : 'any'
+  const mode = toMode(request.context.upstream)
   telemetry.count('unbearer_decisions_total', { decision, reason, plane: request.plane, mode })
   if (settled.kind === 'permit') {
     const kinds = toKinds(settled.decided.gathered.evidence.effect.effect)

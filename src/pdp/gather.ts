@@ -213,8 +213,8 @@ async function readProvenance(
   })
 }
 
-/** Begun, not ended, and not under way here: nobody knows whether it was done. */
+/** Begun, not ended, and not under way here: nobody knows whether it was done. Asked of each time that it was begun. */
 async function isOutcomeUnknown({ store, inFlight }: GatherOptions, bind: string): Promise<boolean> {
-  if (inFlight.has(bind)) return false
-  return (await store.list(begunPrefix(bind), { limit: 1 })).length > 0
+  const begun = await store.list(begunPrefix(bind))
+  return begun.some(({ value }) => typeof value !== 'string' || !inFlight.has(value))
 }

@@ -10,20 +10,21 @@ export type Dimensions = readonly (readonly [RevocationDimension, string])[]
 
 export interface Flight {
   readonly signal: AbortSignal
-  readonly bind: string
+  /** Ends it; more than once does nothing. */
   land(): void
 }
 
 export interface InFlight {
-  begin(bind: string, dimensions: Dimensions): Flight
-  /** True while an action with this bind is under way in this process. */
-  has(bind: string): boolean
+  /** Begins before the decision is committed, so that no revocation falls between the decision and what it permits. */
+  begin(entry: string, dimensions: Dimensions): Flight
+  /** True while the action of this decision entry is under way in this process. */
+  has(entry: string): boolean
   size(): number
   close(): void
 }
 
 export function createInFlight(feed: RevocationFeed): InFlight {
-  const flights = new Map<AbortController, { readonly bind: string; readonly dimensions: Dimensions }>()
+  const flights = new Map<AbortController, { readonly entry: string; readonly dimensions: Dimensions }>()
   const stop = feed.subscribe((revocation) => {
     for (const [controller, { dimensions }] of flights) {
       const hit = dimensions.some(([dimension, id]) => dimension === revocation.dimension && id === revocation.id)
@@ -31,12 +32,12 @@ export function createInFlight(feed: RevocationFeed): InFlight {
     }
   })
   return {
-    begin(bind, dimensions) {
+    begin(entry, dimensions) {
       const controller = new AbortController()
-      flights.set(controller, { bind, dimensions })
-      return { signal: controller.signal, bind, land: () => void flights.delete(controller) }
+      flights.set(controller, { entry, dimensions })
+      return { signal: controller.signal, land: () => void flights.delete(controller) }
     },
-    has: (bind) => [...flights.values()].some((flight) => flight.bind === bind),
+    has: (entry) => flights.values().some((flight) => flight.entry === entry),
     size: () => flights.size,
     close: stop,
   }

@@ -23,7 +23,8 @@ import type { EnforcerOptions } from './enforcer.ts'
 import type { Flight } from './in-flight.ts'
 import { newId, toOutcomeUnit } from './log-entries.ts'
 
-export type Performer = (decided: Decided, perform: Perform) => Promise<Enforced>
+/** `flight` began with the decision; it is landed here. */
+export type Performer = (decided: Decided, flight: Flight, perform: Perform) => Promise<Enforced>
 
 /** How often an outcome is tried against neighbours of the same task before it is left unknown. */
 const OUTCOME_ATTEMPTS = 8
@@ -34,8 +35,7 @@ interface Progress {
 }
 
 export function createPerformer(options: EnforcerOptions): Performer {
-  return async (decided, perform) => {
-    const flight = options.inFlight.begin(decided.gathered.evidence.bind, decided.gathered.dimensions)
+  return async (decided, flight, perform) => {
     const progress: Progress = { redeemed: false }
     const started = performance.now()
     try {
