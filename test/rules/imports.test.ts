@@ -20,8 +20,39 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
   testing: ['testing', 'index.ts', 'node:'],
   client: ['client', 'core', 'ports', 'crypto', 'node:'],
   server: ['server', 'index.ts', 'ports', 'core', 'pdp', 'crypto', 'node:', 'hono'],
-  config: ['config', 'index.ts', 'core', 'ports', 'pdp', 'crypto', 'engines', 'stores', 'effects', 'adapters', 'server', 'node:', 'yaml', 'zod', '@hono/node-server'],
-  cli: ['cli', 'config', 'index.ts', 'core', 'ports', 'crypto', 'client', 'server', 'adapters', 'effects', 'node:', 'yaml', '@modelcontextprotocol/sdk', '@electric-sql'],
+  config: [
+    'config',
+    'index.ts',
+    'core',
+    'ports',
+    'pdp',
+    'crypto',
+    'engines',
+    'stores',
+    'effects',
+    'adapters',
+    'server',
+    'node:',
+    'yaml',
+    'zod',
+    '@hono/node-server',
+  ],
+  cli: [
+    'cli',
+    'config',
+    'index.ts',
+    'core',
+    'ports',
+    'crypto',
+    'client',
+    'server',
+    'adapters',
+    'effects',
+    'node:',
+    'yaml',
+    '@modelcontextprotocol/sdk',
+    '@electric-sql',
+  ],
 }
 
 interface Import {
@@ -31,7 +62,9 @@ interface Import {
 
 function importsOf(file: string): readonly Import[] {
   const text = readFileSync(join('src', file), 'utf8')
-  const found = text.matchAll(/(?:^|\n)\s*(?:import|export)\s[^'"]*?from\s*'([^']+)'|import\(\s*'([^']+)'\s*\)|(?:^|\n)import '([^']+)'/g)
+  const found = text.matchAll(
+    /(?:^|\n)\s*(?:import|export)\s[^'"]*?from\s*'([^']+)'|import\(\s*'([^']+)'\s*\)|(?:^|\n)import '([^']+)'/g,
+  )
   return [...found].map((match) => {
     const specifier = match[1] ?? match[2] ?? match[3] ?? ''
     return { file, to: specifier.startsWith('.') ? normalize(join(dirname(file), specifier)) : specifier }
@@ -42,7 +75,9 @@ function isAllowed({ file, to }: Import): boolean {
   const folder = file.split('/')[0] ?? ''
   const rule = RULES[folder]
   if (rule === undefined) return false
-  return rule.some((allowed) => (allowed.endsWith(':') ? to.startsWith(allowed) : to === allowed || to.startsWith(`${allowed}/`)))
+  return rule.some((allowed) =>
+    allowed.endsWith(':') ? to.startsWith(allowed) : to === allowed || to.startsWith(`${allowed}/`),
+  )
 }
 
 const files = globSync('**/*.ts', { cwd: 'src' }).filter((file) => file.includes('/') && !file.endsWith('.test.ts'))
@@ -63,7 +98,9 @@ describe('import rules', () => {
 
   it('lets stores not know each other', () => {
     const stores = ['memory.ts', 'sqlite.ts']
-    const broken = stores.flatMap((store) => importsOf(`stores/${store}`)).filter(({ to }) => stores.some((other) => to === `stores/${other}`))
+    const broken = stores
+      .flatMap((store) => importsOf(`stores/${store}`))
+      .filter(({ to }) => stores.some((other) => to === `stores/${other}`))
     expect(broken).toEqual([])
   })
 
