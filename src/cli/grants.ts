@@ -113,11 +113,11 @@ async function readYaml(path: string): Promise<Json> {
 
 /** YAML has values that JSON has not (infinity, not-a-number): they are refused, not turned into something else. */
 function toJson(value: unknown): Json {
-  const text = JSON.stringify(value, (_key, member: unknown) => {
+  const text = JSON.stringify(value ?? null, (_key, member: unknown) => {
     if (typeof member === 'number' && !Number.isFinite(member))
       throw new ConfigError('a number of the file is not finite')
     return member
   })
-  const read: Json = JSON.parse(text ?? 'null')
+  const read: Json = JSON.parse(text)
   return read
 }

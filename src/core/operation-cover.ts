@@ -78,6 +78,6 @@ function clamp(constraint: Constraint, value: Json | undefined): number | undefi
 
 function toCeilings(constraint: Constraint): readonly number[] {
   if ('all' in constraint) return constraint.all.flatMap(toCeilings)
-  const isClamping = 'range' in constraint && constraint.range.clamp === true && constraint.range.max !== undefined
-  return isClamping && constraint.range.max !== undefined ? [constraint.range.max] : []
+  if (!('range' in constraint) || constraint.range.clamp !== true) return []
+  return constraint.range.max === undefined ? [] : [constraint.range.max]
 }
