@@ -7,6 +7,7 @@ import type { ActionClaims } from '../core/credential.ts'
 import type { Obligation } from '../core/decision.ts'
 import { isConsequential } from '../core/effect.ts'
 import type { OutcomeEntry } from '../core/entry.ts'
+import { RefusedError } from '../core/errors.ts'
 import type { Json } from '../core/json.ts'
 import { discharge } from '../core/obligations.ts'
 import type { Reason } from '../core/reasons.ts'
@@ -44,7 +45,7 @@ export function createPerformer(options: EnforcerOptions): Performer {
       return await release(options, decided, flight, performed)
     } catch (fault) {
       if (!flight.signal.aborted) options.report('perform', fault)
-      return await fail(options, decided, flight, progress)
+      return await fail(options, decided, toFailure(flight, progress, fault))
     } finally {
       flight.land()
     }
@@ -125,11 +126,19 @@ function dischargeAll(decided: Decided, output: Json): Json {
   return obligations.length === 0 ? output : discharge(obligations, output)
 }
 
+interface Failure {
+  readonly reason: Reason
+  readonly outcome: OutcomeEntry['outcome']
+}
+
 /** Before redemption nothing was done and the reservation is given back; after it nobody knows. */
-async function fail(options: EnforcerOptions, decided: Decided, flight: Flight, progress: Progress): Promise<Enforced> {
-  const revoked = flight.signal.aborted
-  const reason: Reason = revoked ? 'credential.revoked' : 'system.upstream'
-  const outcome = !progress.redeemed ? 'refused' : revoked ? 'aborted' : 'unknown'
+function toFailure({ signal }: Flight, { redeemed }: Progress, fault: unknown): Failure {
+  if (signal.aborted) return { reason: 'credential.revoked', outcome: redeemed ? 'aborted' : 'refused' }
+  if (redeemed) return { reason: 'system.upstream', outcome: 'unknown' }
+  return { reason: fault instanceof RefusedError ? fault.reason : 'system.upstream', outcome: 'refused' }
+}
+
+async function fail(options: EnforcerOptions, decided: Decided, { reason, outcome }: Failure): Promise<Enforced> {
   try {
     await settleOutcome(options, decided, { outcome, reason })
   } catch (fault) {

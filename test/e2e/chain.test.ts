@@ -28,7 +28,9 @@ afterAll(async () => {
 
 describe('an agent within its grant, its purpose and its word', () => {
   it('writes', async () => {
-    expect(await agent.call('write_record', { id: 'r1', text: 'x' }, 'write: update record r1')).toMatchObject({ ok: true })
+    expect(await agent.call('write_record', { id: 'r1', text: 'x' }, 'write: update record r1')).toMatchObject({
+      ok: true,
+    })
     expect(upstream.calls.at(-1)).toEqual({ name: 'write_record', arguments: { id: 'r1', text: 'x' } })
   })
 

@@ -195,7 +195,10 @@ describe('invariant 2: fail closed', () => {
 
   it.each([
     ['duplicate names', toCall(1, 'write_record', { id: 'r1' }, WRITE).replace('"id":"r1"', '"id":"r1","id":"r2"')],
-    ['a number that does not round-trip', toCall(1, 'pay', { amount: 1 }).replace('"amount":1', '"amount":9007199254740993')],
+    [
+      'a number that does not round-trip',
+      toCall(1, 'pay', { amount: 1 }).replace('"amount":1', '"amount":9007199254740993'),
+    ],
     ['half a message', toCall(1, 'write_record', { id: 'r1' }, WRITE).slice(0, -3)],
     ['a lone surrogate', toCall(1, 'write_record', { id: 'r1' }, WRITE).replace('"r1"', '"\\ud800"')],
     ['a batch', `[${toCall(1, 'write_record', { id: 'r1' }, WRITE)}]`],
