@@ -87,7 +87,7 @@ anomaly: { falsePositivesPerTask: 0.01 }
     ['limits: { approvalsPerTask: 0 }', '`limits.approvalsPerTask`'],
     ['limits: { messageBytes: 4e99 }', '`limits.messageBytes`'],
     ['limits:', '`limits`'],
-    ['credential: { ttl: 1h }', 'at most `5m`'],
+    ['credential: { ttl: 1h }', 'at most `60s`'],
     ['anomaly: { falsePositivesPerTask: 1 }', '`anomaly.falsePositivesPerTask`'],
     ['keys: { issuer: s3cret }', 'a secret is never written in the configuration'],
     ['keys: { issuer: { file: a, env: B } }', '`keys.issuer`'],

@@ -67,7 +67,7 @@ export interface ParseOptions {
 }
 
 /** Action credentials are alive for seconds (design §5). */
-const MAX_TTL = 300_000
+const MAX_TTL = 60_000
 
 /**
  * Reads and parses the file at `path`. Throws `ConfigError`. Does not read secrets, does not look at file modes
@@ -181,7 +181,7 @@ function refuseAmbiguous({ command, url, secrets }: UpstreamShape, path: string)
 function parseTtl(text: string): number {
   const ttl = parseDuration(text, '`credential.ttl`')
   if (ttl <= MAX_TTL) return ttl
-  throw new ConfigError('`credential.ttl` in the configuration: at most `5m`, an action credential is for one action')
+  throw new ConfigError('`credential.ttl` in the configuration: at most `60s`, an action credential is for one action')
 }
 
 function parseListen(text: string, hasTls: boolean): Listen {

@@ -286,7 +286,7 @@ const shape = z.strictObject({
         .default('30s')
         .meta(
           about(
-            'How long an action credential lives, at most `5m`.',
+            'How long an action credential lives, at most `60s`.',
             'More time to use a stolen credential once, with the stolen key.',
           ),
         ),
