@@ -11,7 +11,6 @@ import { asJson, isJsonObject, type JsonObject } from '../core/json.ts'
 import { parseJson } from '../core/parse-json.ts'
 import { SESSION_TTL_SECONDS } from '../core/credential.ts'
 import type { Mode } from '../core/request.ts'
-import { MAX_ACTION_TTL_SECONDS } from '../crypto/credential.ts'
 import { importKey, type KeyPair } from '../crypto/keys.ts'
 import { createSeal, toVkey } from '../crypto/note.ts'
 import { issueSession } from '../crypto/session-credential.ts'
@@ -154,8 +153,7 @@ async function composeOver(
     tool: (upstream, tool, descriptorHash) => manifests.tool(upstream, tool, descriptorHash),
     generation: () => manifests.generation(),
     limits: { deadlineMs: config.limits.deadline, approvalsPerTask: config.limits.approvalsPerTask },
-    // A longer life than the authority issues would fail every action after it was decided.
-    credentialTtlSeconds: Math.min(MAX_ACTION_TTL_SECONDS, Math.max(1, Math.floor(config.credential.ttl / 1000))),
+    credentialTtlSeconds: Math.max(1, Math.floor(config.credential.ttl / 1000)),
     anomalyThreshold: config.anomaly.falsePositivesPerTask,
     report,
   })

@@ -157,9 +157,9 @@ describe('what is in flight when it is revoked', () => {
       const isDecision = Buffer.from(unit.entries?.[0]?.bytes ?? []).includes('"kind":"decision"')
       if (!isDecision || isRevoked || result.status !== 'applied') return result
       isRevoked = true
-      const durable = result.durable.then(async () => {
-        await installation.control('operator', 'revoke', { dimension: 'grant', id: child.parent ?? '' })
-      })
+      const durable = result.durable
+        .then(async () => installation.control('operator', 'revoke', { dimension: 'grant', id: child.parent ?? '' }))
+        .then(() => undefined)
       return { ...result, durable }
     }
     expect(await write(agent)).toMatchObject({ ok: false, reason: 'credential.revoked' })

@@ -53,6 +53,15 @@ afterEach(() => clearFaults())
 const WRITE = 'write: update record r1'
 const write = async () => agent.call('write_record', { id: 'r1', text: 'x' }, WRITE)
 
+/** What became of a call: the reason that the agent was told, and how many calls reached the upstream. */
+async function attempt(
+  call: () => Promise<{ readonly reason?: string }>,
+): Promise<{ readonly reason?: string; readonly reached: number }> {
+  const before = upstream.calls.length
+  const { reason } = await call()
+  return { ...(reason === undefined ? {} : { reason }), reached: upstream.calls.length - before }
+}
+
 /** The entry that a unit would append; undefined for a burn and the like. */
 function entryOf(unit: CommitUnit): LogEntry | undefined {
   const bytes = unit.entries?.[0]?.bytes
@@ -153,29 +162,25 @@ describe('invariant 1: recorded first', () => {
 })
 
 describe('invariant 2: fail closed', () => {
-  const refusesAll = async (reason: string | RegExp, call: () => Promise<{ reason?: string }>): Promise<void> => {
-    const before = upstream.calls.length
-    const { reason: told } = await call()
-    expect(told).toMatch(reason)
-    expect(upstream.calls).toHaveLength(before)
-  }
-
   it('an unknown tool', async () => {
-    await refusesAll('scope.unknown-tool', async () => agent.call('format_disk', {}))
+    expect(await attempt(async () => agent.call('format_disk', {}))).toEqual({
+      reason: 'scope.unknown-tool',
+      reached: 0,
+    })
   })
 
   it('a fault while gathering', async () => {
     faults.beforeGet = async () => {
       if (new Error().stack?.includes('gather') === true) throw new TypeError('something in the store')
     }
-    await refusesAll('system.indeterminate', write)
+    expect(await attempt(write)).toEqual({ reason: 'system.indeterminate', reached: 0 })
   })
 
   it('gathering that takes longer than the deadline', async () => {
     faults.beforeGet = async () => {
       if (new Error().stack?.includes('gather') === true) await new Promise((resolve) => setTimeout(resolve, 300))
     }
-    await refusesAll('system.deadline', write)
+    expect(await attempt(write)).toEqual({ reason: 'system.deadline', reached: 0 })
   })
 
   it('a fault before the action is recorded where the store still takes an entry', async () => {
@@ -190,7 +195,7 @@ describe('invariant 2: fail closed', () => {
   it('a store that keeps changing under the decision', async () => {
     faults.commit = async (unit, real) =>
       isKind(unit, 'decision') && Object.keys(unit.reads ?? {}).length > 0 ? { status: 'conflict', keys: [] } : real()
-    await refusesAll('system.conflict', write)
+    expect(await attempt(write)).toEqual({ reason: 'system.conflict', reached: 0 })
   })
 
   it.each([
@@ -204,19 +209,21 @@ describe('invariant 2: fail closed', () => {
     ['a batch', `[${toCall(1, 'write_record', { id: 'r1' }, WRITE)}]`],
     ['an envelope with more in it', toCall(1, 'write_record', { id: 'r1' }, WRITE).replace('{', '{"auth":"alice",')],
   ])('input that cannot be parsed without doubt: %s', async (_what, body) => {
-    await refusesAll('system.malformed', async () => raw.post(body))
+    expect(await attempt(async () => raw.post(body))).toEqual({ reason: 'system.malformed', reached: 0 })
   })
 
   it('deep nesting', async () => {
     const deep = `${'['.repeat(10_000)}${']'.repeat(10_000)}`
-    await refusesAll('system.malformed', async () =>
-      raw.post(toCall(1, 'write_record', { id: 'r1', text: 1 }, WRITE).replace('"text":1', `"text":${deep}`)),
-    )
+    expect(
+      await attempt(async () =>
+        raw.post(toCall(1, 'write_record', { id: 'r1', text: 1 }, WRITE).replace('"text":1', `"text":${deep}`)),
+      ),
+    ).toEqual({ reason: 'system.malformed', reached: 0 })
   })
 
   it('a method that nobody decided about', async () => {
     const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/execute', params: {} })
-    await refusesAll('system.unknown-method', async () => raw.post(body))
+    expect(await attempt(async () => raw.post(body))).toEqual({ reason: 'system.unknown-method', reached: 0 })
   })
 
   it('goes on properly after all of this', async () => {
@@ -225,27 +232,21 @@ describe('invariant 2: fail closed', () => {
 })
 
 describe('invariant 7: engines fail to deny', () => {
-  const refusedAs = async (reason: string): Promise<void> => {
-    const before = upstream.calls.length
-    expect(await write()).toMatchObject({ ok: false, reason })
-    expect(upstream.calls).toHaveLength(before)
-  }
-
   it('an engine that throws', async () => {
     faults.evaluate = async () => {
       throw new TypeError('a policy went wrong')
     }
-    await refusedAs('policy.error')
+    expect(await attempt(write)).toEqual({ reason: 'policy.error', reached: 0 })
   })
 
   it('an engine that says error beside its answer', async () => {
     faults.evaluate = async (_document, real) => ({ ...(await real()), outcome: 'error' })
-    await refusedAs('policy.error')
+    expect(await attempt(write)).toEqual({ reason: 'policy.error', reached: 0 })
   })
 
   it('an engine that has nothing to say', async () => {
     faults.evaluate = async (_document, real) => ({ ...(await real()), outcome: 'undefined' })
-    await refusedAs('policy.undefined')
+    expect(await attempt(write)).toEqual({ reason: 'policy.undefined', reached: 0 })
   })
 
   it('an engine that is late', async () => {
@@ -253,7 +254,7 @@ describe('invariant 7: engines fail to deny', () => {
       await new Promise((resolve) => setTimeout(resolve, 1_000))
       return real()
     }
-    await refusedAs('policy.unavailable')
+    expect(await attempt(write)).toEqual({ reason: 'policy.unavailable', reached: 0 })
   })
 
   it('an engine that obliges to something unknown', async () => {
@@ -261,7 +262,7 @@ describe('invariant 7: engines fail to deny', () => {
       ...(await real()),
       obligations: [{ type: 'burn-after-reading', properties: {} }],
     })
-    await refusedAs('policy.unknown-obligation')
+    expect(await attempt(write)).toEqual({ reason: 'policy.unknown-obligation', reached: 0 })
   })
 
   it.each(['__entity', '__extn', '__expr'])('an argument that Cedar would read as `%s`', async (name) => {

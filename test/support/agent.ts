@@ -101,7 +101,9 @@ function toSaw(result: unknown): Saw {
   const whole: Json = JSON.parse(JSON.stringify(result))
   const members = isJsonObject(whole) ? whole : {}
   const content = Array.isArray(members['content']) ? members['content'] : []
-  const text = content.map((part: Json) => (isJsonObject(part) ? String(part['text'] ?? '') : '')).join('')
+  const text = content
+    .map((part: Json) => (isJsonObject(part) && typeof part['text'] === 'string' ? part['text'] : ''))
+    .join('')
   const meta = isJsonObject(members['_meta']) ? members['_meta'] : {}
   const refusal = isJsonObject(meta['unbearer/refusal']) ? meta['unbearer/refusal'] : {}
   const named = ['reason', 'decision', 'ticket', 'entry'].flatMap((name) => {
