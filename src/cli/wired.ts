@@ -2,6 +2,8 @@
  * @module
  * Commands whose whole work is elsewhere: the demonstration and the effects of statements.
  */
+import { isUtf8 } from 'node:buffer'
+
 import type { Answer, Call, Command } from './command.ts'
 
 export const demoCommand: Command = {
@@ -41,17 +43,25 @@ async function demo(call: Call): Promise<Answer> {
 
 async function effects(): Promise<Answer> {
   const { runEffectsSql } = await import('./effects.ts')
-  await runEffectsSql(readLines(process.stdin.setEncoding('utf8')), (line) => process.stdout.write(`${line}\n`))
+  await runEffectsSql(readLines(process.stdin), (line) => process.stdout.write(`${line}\n`))
   return { exit: 0 }
 }
 
 /** Lines as they come. `readline` would drop those that arrive before anybody listens. */
-async function* readLines(chunks: AsyncIterable<string>): AsyncGenerator<string, void, void> {
-  let rest = ''
+async function* readLines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string, void, void> {
+  let rest = Buffer.alloc(0)
   for await (const chunk of chunks) {
-    const lines = (rest + chunk).split('\n')
-    rest = lines.pop() ?? ''
-    yield* lines
+    rest = Buffer.concat([rest, chunk])
+    for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10)) {
+      yield toText(rest.subarray(0, end))
+      rest = rest.subarray(end + 1)
+    }
   }
-  if (rest !== '') yield rest
+  if (rest.length > 0) yield toText(rest)
+}
+
+/** Bytes that are not UTF-8 become lone surrogates, which no text may hold, so that they are not judged as something else. */
+function toText(line: Uint8Array): string {
+  const text = new TextDecoder().decode(line)
+  return isUtf8(line) ? text : text.replaceAll('\uFFFD', '\uD800')
 }

@@ -15,6 +15,9 @@ export function isObjectNamed(object: string, text: string): boolean {
 }
 
 function toOwnName(object: string): string {
+  // `function:purge` or `role:admin`: what it is called, not what it is.
+  const kind = /^[a-z]+:(?!\/)/.exec(object)
+  if (kind !== null) return toOwnName(object.slice(kind[0].length))
   if (object.includes('/')) return object.split('/').findLast((segment) => segment !== '') ?? ''
   return object.split('.').at(-1) ?? ''
 }
