@@ -29,6 +29,7 @@ import {
   type ClientMessage,
   type JsonRpcId,
 } from './message.ts'
+import { withoutOwnWords } from './own-words.ts'
 import type { Reply } from './reply.ts'
 import type { GatewayOptions } from './types.ts'
 import { toAborted, type ServerNotification, type UpstreamAnswer } from './upstream.ts'
@@ -57,7 +58,7 @@ export async function answerDecided(input: DecidedInput): Promise<void> {
   if ('reason' in action) return input.reply.finish(toRefusedText(input.message, action))
   let seen: UpstreamAnswer | undefined
   const perform: Perform = async (context) => {
-    seen = await forward(input, context)
+    seen = withoutOwnWords(await forward(input, context))
     const failed = seen.member === 'error' || seen.value['isError'] === true
     return { output: seen.value, failed }
   }

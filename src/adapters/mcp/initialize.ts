@@ -7,7 +7,6 @@ import { createCatalogue, type Catalogue } from './catalogue.ts'
 import { createConnection } from './connect.ts'
 import { toBinding, type McpSession } from './mcp-sessions.ts'
 import { refuse, toErrorText, toResultText, type ClientMessage, type JsonRpcId } from './message.ts'
-import { WITHHELD_CAPABILITIES } from './methods.ts'
 import type { GatewayInput, GatewayOptions, UpstreamConfig } from './types.ts'
 import type { UpstreamAnswer, UpstreamConnection } from './upstream.ts'
 
@@ -65,10 +64,10 @@ function open({ options, upstream }: InitializeInput): Opened {
 async function exchange({ options, upstream, input, message }: InitializeInput, opened: Opened): Promise<Initialized> {
   const { connection } = opened
   const signal = AbortSignal.any([input.request.signal, AbortSignal.timeout(PATIENCE)])
-  const params = withholdCapabilities(message.params)
+  const params = toInitializeParams(message.params)
   const answer = await connection.call({ id: message.id, method: message.method, params }, { signal })
   const version = answer.value['protocolVersion']
-  if (answer.member === 'error' || typeof version !== 'string') {
+  if (answer.member === 'error' || typeof version !== 'string' || !PLAIN.test(version)) {
     await connection.close()
     return { ok: false, text: toErrorText(message.id, refuse('system.upstream')) }
   }
@@ -82,18 +81,60 @@ async function exchange({ options, upstream, input, message }: InitializeInput, 
   }
 }
 
-function withholdCapabilities({ _meta, ...params }: JsonObject): JsonObject {
-  return { ...params, capabilities: without(params['capabilities'], WITHHELD_CAPABILITIES) }
+/**
+ * What goes to the server is written anew: nobody decided about it, so that an agent could tell a server anything in it.
+ * Besides the version only plain names of the client go on, and no capability: they invite a server to ask.
+ */
+function toInitializeParams(params: JsonObject): JsonObject {
+  const { protocolVersion, clientInfo } = params
+  const version = toPlain(protocolVersion)
+  return {
+    ...(version === undefined ? {} : { protocolVersion: version }),
+    capabilities: {},
+    clientInfo: toImplementation(clientInfo),
+  }
 }
 
 /**
- * The result as the client sees it: without `tasks`, whose methods are not served, and in `enforce` without
- * `instructions`, which go straight into a model's prompt and were accepted by nobody.
+ * The result as the client sees it: without `tasks`, whose methods are not served, and in `enforce` only what cannot be a
+ * text. `instructions`, titles and whatever comes later go straight into a model's prompt and were accepted by nobody.
  */
 function toInitializeText(answer: UpstreamAnswer, mode: Mode): string {
-  const { capabilities } = answer.value
-  const shown = { ...answer.value, capabilities: without(capabilities, ['tasks']) }
-  return toResultText(answer.id, mode === 'enforce' ? without(shown, ['instructions']) : shown)
+  const { protocolVersion, capabilities, serverInfo } = answer.value
+  if (mode === 'observe')
+    return toResultText(answer.id, { ...answer.value, capabilities: without(capabilities, ['tasks']) })
+  return toResultText(answer.id, {
+    ...(protocolVersion === undefined ? {} : { protocolVersion }),
+    capabilities: toFlags(capabilities, SERVER_CAPABILITIES),
+    serverInfo: toImplementation(serverInfo),
+  })
+}
+
+/** One word of a bounded length: names, versions. */
+const PLAIN = /^[\w.:/@+-]{1,64}$/u
+const SERVER_CAPABILITIES: readonly string[] = ['tools', 'resources', 'prompts', 'logging', 'completions']
+const FLAGS: readonly string[] = ['listChanged', 'subscribe']
+
+function toPlain(value: JsonObject[string]): string | undefined {
+  return typeof value === 'string' && PLAIN.test(value) ? value : undefined
+}
+
+/** Known capabilities with their known switches. */
+function toFlags(value: JsonObject[string], known: readonly string[]): JsonObject {
+  const given = isJsonObject(value) ? value : {}
+  const found = known.filter((name) => isJsonObject(given[name]))
+  return Object.fromEntries(
+    found.map((name) => {
+      const own = given[name]
+      const flags = FLAGS.filter((flag) => isJsonObject(own) && typeof own[flag] === 'boolean')
+      return [name, Object.fromEntries(flags.map((flag) => [flag, isJsonObject(own) && own[flag] === true]))]
+    }),
+  )
+}
+
+function toImplementation(value: JsonObject[string]): JsonObject {
+  const { name, version } = isJsonObject(value) ? value : {}
+  return { name: toPlain(name) ?? 'unnamed', version: toPlain(version) ?? '0' }
 }
 
 function without(value: JsonObject[string], keys: readonly string[]): JsonObject {

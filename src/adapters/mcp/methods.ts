@@ -88,8 +88,5 @@ export function toServerDisposition(method: string): ServerDisposition {
   return SERVER_METHODS.get(method) ?? 'refuse'
 }
 
-/** Capabilities of a client that invite a server to send requests; never relayed in this version. */
-export const WITHHELD_CAPABILITIES: readonly string[] = ['sampling', 'elicitation', 'roots', 'tasks']
-
 /** The members of a JSON-RPC envelope, a closed set. */
 export const ENVELOPE: readonly string[] = ['jsonrpc', 'id', 'method', 'params', 'result', 'error']

@@ -54,18 +54,28 @@ function createEventReader(limit: number): (chunk: string) => string[] {
     // A line feed that follows the carriage return of the chunk before is the second half of one line break.
     const text = isHalf && chunk.startsWith('\n') ? chunk.slice(1) : chunk
     if (chunk !== '') isHalf = chunk.endsWith('\r')
+    // A line that comes byte by byte is not gone through once more for each of them.
+    if (!/[\r\n]/u.test(text)) {
+      carry += text
+      if (size + carry.length > limit) throw tooLarge()
+      return []
+    }
     const lines = (carry + text).split(/\r\n|\n|\r/u)
     carry = lines.pop() ?? ''
     const done: string[] = []
     for (const line of lines) {
       size = line === '' ? 0 : size + line.length
-      if (size > limit) throw new UnavailableError('the upstream sent an event larger than is taken')
+      if (size > limit) throw tooLarge()
       const data = readLine(event, line)
       if (data !== undefined) done.push(data)
     }
-    if (size + carry.length > limit) throw new UnavailableError('the upstream sent an event larger than is taken')
+    if (size + carry.length > limit) throw tooLarge()
     return done
   }
+}
+
+function tooLarge(): UnavailableError {
+  return new UnavailableError('the upstream sent an event larger than is taken')
 }
 
 /** Feeds one line; returns the data of the event that an empty line ends. */
