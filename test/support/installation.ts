@@ -10,6 +10,7 @@ import { join } from 'node:path'
 
 import { draftManifest } from '../../src/adapters/mcp/draft.ts'
 import { callControl } from '../../src/client/index.ts'
+import { openInstallation } from '../../src/config/compose.ts'
 import { serveInstallation, type Serving } from '../../src/config/listen.ts'
 import { parseConfig, type Config } from '../../src/config/load.ts'
 import { acceptManifest, toManifestYaml } from '../../src/config/manifest.ts'
@@ -18,6 +19,7 @@ import type { EnrolledKey, Grant, Json, JsonObject, KeyRole, Mode, Task } from '
 import { isJsonObject, parseJson } from '../../src/index.ts'
 import { generateKey, importKey, signBytes, type KeyPair, type PrivateJwk } from '../../src/crypto/keys.ts'
 import { toApprovalMessage, type Verdict } from '../../src/server/approvals.ts'
+import type { Services } from '../../src/server/control.ts'
 import { DESCRIPTORS, judge, SERVER } from './tools.ts'
 
 export const ISSUER = 'https://unbearer-test.invalid'
@@ -88,7 +90,7 @@ export async function createInstallation(options: InstallationOptions): Promise<
   const start = async (): Promise<Serving> =>
     serveInstallation(config, { version: 'test', report: (where, fault) => reports.push(`${where}: ${toSaid(fault)}`) })
   let serving = await start()
-  const enrolled = await enrolAll(serving, keys)
+  const enrolled = await enrolAll(serving.composed.services, keys)
   await acceptTools(dir, serving, keys.operator)
   const made = await serving.composed.services.grants.create({ ...GRANT, ...options.grant }, enrolled.operator)
   return {
@@ -133,6 +135,32 @@ export async function createInstallation(options: InstallationOptions): Promise<
       await serving.close()
       rmSync(dir, { recursive: true, force: true })
     },
+  }
+}
+
+/** An installation that nobody serves yet, on SQLite: for `serve` as a process of its own. */
+export interface Prepared {
+  readonly dir: string
+  readonly config: Config
+  readonly keys: Readonly<Record<Name, KeyPair>>
+  readonly jwks: Readonly<Record<Name, PrivateJwk>>
+  readonly grant: Grant
+  remove(): void
+}
+
+export async function prepareInstallation(options: InstallationOptions): Promise<Prepared> {
+  const dir = mkdtempSync(join(tmpdir(), 'unbearer-e2e-'))
+  const jwks = toJwks()
+  const keys = toRecord((name) => importKey({ ...jwks[name] }))
+  const config = writeInstallation(dir, { ...options, store: 'sqlite' })
+  writeManifest(dir, keys.operator)
+  const opened = await openInstallation(config)
+  try {
+    const enrolled = await enrolAll(opened.services, keys)
+    const grant = await opened.services.grants.create({ ...GRANT, ...options.grant }, enrolled.operator)
+    return { dir, config, keys, jwks, grant, remove: () => rmSync(dir, { recursive: true, force: true }) }
+  } finally {
+    await opened.close()
   }
 }
 
@@ -191,14 +219,11 @@ limits: { deadline: ${deadline ?? '5s'} }
 ${yaml ?? ''}`
 }
 
-async function enrolAll(
-  { composed }: Serving,
-  keys: Readonly<Record<Name, KeyPair>>,
-): Promise<Record<Name, EnrolledKey>> {
+async function enrolAll(services: Services, keys: Readonly<Record<Name, KeyPair>>): Promise<Record<Name, EnrolledKey>> {
   const found: Partial<Record<Name, EnrolledKey>> = {}
   for (const name of NAMES) {
     const jwk = { ...keys[name].jwk }
-    found[name] = await composed.services.keys.enrol({ role: ENROLLED[name], name, jwk, by: 'system' })
+    found[name] = await services.keys.enrol({ role: ENROLLED[name], name, jwk, by: 'system' })
   }
   return toRecord((name) => {
     const key = found[name]
@@ -220,7 +245,10 @@ export function writeManifest(dir: string, key: KeyPair): void {
 }
 
 async function readEntries({ composed: { store } }: Serving): Promise<readonly LogEntry[]> {
-  const bytes = await store.log.entries(0, await store.log.size())
+  return toEntries(await store.log.entries(0, await store.log.size()))
+}
+
+export function toEntries(bytes: readonly Uint8Array[]): readonly LogEntry[] {
   return bytes.map((each) => {
     const entry: LogEntry = JSON.parse(new TextDecoder().decode(each))
     return entry

@@ -1,0 +1,46 @@
+/**
+ * @module
+ * `unbearer serve` as a process of its own, which can be killed.
+ */
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
+
+export interface ServeChild {
+  readonly origin: string
+  /** All that it wrote for its operator so far. */
+  said(): string
+  /** `kill -9`; settles when it is gone. */
+  kill(): Promise<void>
+  /** Asks it to stop. */
+  stop(): Promise<void>
+}
+
+const MAIN = join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.ts')
+
+/** Starts it in `dir` and waits until it listens. Rejects with what it said when it ends before. */
+export async function startServe(dir: string): Promise<ServeChild> {
+  const child = spawn(process.execPath, [MAIN, 'serve', '--config', join(dir, 'unbearer.yaml'), '--json'], {
+    cwd: dir,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const chunks: string[] = []
+  const { promise: started, resolve, reject } = Promise.withResolvers<string>()
+  const gone = new Promise<void>((done) => child.once('exit', () => done()))
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => void chunks.push(chunk))
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    chunks.push(chunk)
+    const origin = /"origin":"([^"]+)"/.exec(chunks.join(''))?.[1]
+    if (origin !== undefined) resolve(origin)
+  })
+  child.once('exit', () => reject(new Error(`serve ended: ${chunks.join('')}`)))
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    child.kill(signal)
+    await gone
+  }
+  return {
+    origin: await started,
+    said: () => chunks.join(''),
+    kill: async () => end('SIGKILL'),
+    stop: async () => end('SIGTERM'),
+  }
+}
