@@ -170,7 +170,14 @@ async function composeOver(
     pdp,
     telemetry,
     pep: toPep(services, manifests, mode, pdp),
-    authenticator: createAuthenticator({ store, keyring, issuer: config.issuer, issuerKey, clock }),
+    authenticator: createAuthenticator({
+      store,
+      keyring,
+      issuer: config.issuer,
+      issuerKey,
+      feed: services.revocations,
+      clock,
+    }),
     issueSession: async (agent, txn) => openSession(config, opened, agent, txn),
     async close() {
       pdp.close()

@@ -13,6 +13,7 @@ import { verifySession } from '../crypto/session-credential.ts'
 import type { KeyPair } from '../crypto/keys.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Caller } from '../ports/pep.ts'
+import type { RevocationFeed } from '../ports/revocations.ts'
 import type { Store } from '../ports/store.ts'
 import type { Keyring } from './keyring.ts'
 
@@ -33,7 +34,7 @@ export type Authenticated<T> =
 export interface Authenticator {
   /** A request without session credential (`/session`, `/control`): needs a nonce of this server, and one of `roles`. */
   authenticateKey(request: ReceivedRequest, roles: readonly KeyRole[]): Promise<Authenticated<EnrolledKey>>
-  /** An agent's request under its session credential. */
+  /** An agent's request under its session credential; refused when the agent or its task is revoked, whatever it asks. */
   authenticateAgent(request: ReceivedRequest): Promise<Authenticated<Caller>>
 }
 
@@ -42,6 +43,7 @@ export interface AuthenticatorOptions {
   readonly keyring: Keyring
   readonly issuer: string
   readonly issuerKey: KeyPair
+  readonly feed: RevocationFeed
   readonly clock: Clock
 }
 
@@ -77,6 +79,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       const { issuer, issuerKey, clock } = options
       const opened = verifySession({ compact, issuer, key: issuerKey, jkt: key.jkt, now: clock.now() })
       if (!opened.ok) return refuse(opened.reason)
+      if (isStopped(options.feed, key.jkt, opened.claims.txn)) return refuse('identity.revoked')
       if (!(await burn(options, proved.value))) return refuse('identity.replayed')
       return toCaller(options, key, bodyBound, opened.claims.txn)
     },
@@ -118,6 +121,12 @@ async function prove(options: AuthenticatorOptions, request: ReceivedRequest): P
   const key = await options.keyring.load(verified.jkt)
   if (key === undefined) return refuse('identity.unknown-key')
   return { ok: true, value: { key, nonce: verified.nonce, bodyBound: verified.bodyBound } }
+}
+
+/** Not everything that an agent may ask is decided: lists and the beginning of a session must stop with it as well. */
+function isStopped(feed: RevocationFeed, jkt: string, txn: string | undefined): boolean {
+  const isRevoked = feed.find('all', '*') !== undefined || feed.find('actor', jkt) !== undefined
+  return isRevoked || (txn !== undefined && feed.find('task', txn) !== undefined)
 }
 
 /** Burns the nonce of a proof: true the first time only. Applied before anything is decided under it. */
