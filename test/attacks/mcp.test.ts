@@ -176,13 +176,19 @@ describe('an agent that bends the transport', () => {
     await hanging
   })
 
-  it('by opening sessions without end is stopped at 200', async () => {
+  it('by opening sessions without end is stopped at 100, and all together at 200', async () => {
     const fixture = await startHttpFixture()
     closers.push(() => fixture.close())
     const harness = await startHarness([{ name: 'fixture', kind: 'mcp', url: fixture.url }])
     closers.push(() => harness.close())
-    const answers = await Promise.all(Array.from({ length: 205 }, async () => harness.post('fixture', INITIALIZE)))
-    expect(answers.filter(({ status }) => status === 503)).toHaveLength(5)
+    const openAll = async (jkt: string): Promise<number> => {
+      const open = async (): Promise<Answer> => harness.post('fixture', INITIALIZE, {}, jkt)
+      const answers = await Promise.all(Array.from({ length: 105 }, open))
+      return answers.filter(({ status }) => status === 503).length
+    }
+    expect(await openAll('k1')).toBe(5)
+    expect(await openAll('k2')).toBe(5)
+    expect(await openAll('k3')).toBe(105)
   })
 
   it('and leaves a session alone loses it', async () => {

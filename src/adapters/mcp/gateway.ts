@@ -6,7 +6,7 @@
  */
 import { ConfigError } from '../../index.ts'
 import { initialize } from './initialize.ts'
-import { createMcpSessions, toBinding, type McpSession, type McpSessions } from './mcp-sessions.ts'
+import { createMcpSessions, toBinding, toOwner, type McpSession, type McpSessions } from './mcp-sessions.ts'
 import { parseClientMessage, refuse, toErrorText, toIdKey, type ClientMessage } from './message.ts'
 import { parseAccept, toJsonResponse } from './reply.ts'
 import { answerRequest } from './requests.ts'
@@ -137,15 +137,30 @@ async function open(
   if (id === undefined || input.request.headers.has('mcp-session-id')) {
     return toJsonResponse(toErrorText(id, refuse('system.malformed')), 400)
   }
-  if (!plane.sessions.reserve()) return toJsonResponse(toErrorText(id, refuse('system.indeterminate')), 503)
-  const opened = await initialize({ options: plane.options, upstream, input, message: { ...message, id } })
-  if (!opened.ok) {
-    plane.sessions.forgo()
-    return toJsonResponse(opened.text, 200)
-  }
+  const owner = toOwner(input.caller)
+  if (!plane.sessions.reserve(owner)) return toJsonResponse(toErrorText(id, refuse('system.indeterminate')), 503)
+  const opened = await begin(plane, upstream, input, { ...message, id })
+  if (!opened.ok) return toJsonResponse(opened.text, 200)
   const held = plane.sessions.add(opened.made)
   plane.newest.set(upstream.name, held)
   return toJsonResponse(opened.text, 200, { 'mcp-session-id': held.id })
+}
+
+/** A place that was reserved is given back by whatever comes of it, a fault too. */
+async function begin(
+  plane: Plane,
+  upstream: UpstreamConfig,
+  input: GatewayInput,
+  message: Parameters<typeof initialize>[0]['message'],
+): ReturnType<typeof initialize> {
+  let isOpen = false
+  try {
+    const opened = await initialize({ options: plane.options, upstream, input, message })
+    isOpen = opened.ok
+    return opened
+  } finally {
+    if (!isOpen) plane.sessions.forgo(toOwner(input.caller))
+  }
 }
 
 /** Notifications are written anew; what a client could put into them beside their meaning does not go on. */

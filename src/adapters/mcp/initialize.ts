@@ -5,7 +5,7 @@
 import { isJsonObject, type JsonObject, type Mode, type Task } from '../../index.ts'
 import { createCatalogue, type Catalogue } from './catalogue.ts'
 import { createConnection } from './connect.ts'
-import { toBinding, type McpSession } from './mcp-sessions.ts'
+import { toBinding, toOwner, type McpSession } from './mcp-sessions.ts'
 import { refuse, toErrorText, toResultText, type ClientMessage, type JsonRpcId } from './message.ts'
 import type { GatewayInput, GatewayOptions, UpstreamConfig } from './types.ts'
 import type { UpstreamAnswer, UpstreamConnection } from './upstream.ts'
@@ -77,7 +77,14 @@ async function exchange({ options, upstream, input, message }: InitializeInput, 
   return {
     ok: true,
     text,
-    made: { ...opened, upstream, binding: toBinding(upstream.name, input.caller), task, version },
+    made: {
+      ...opened,
+      upstream,
+      binding: toBinding(upstream.name, input.caller),
+      owner: toOwner(input.caller),
+      task,
+      version,
+    },
   }
 }
 

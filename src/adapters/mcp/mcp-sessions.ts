@@ -13,11 +13,14 @@ import type { UpstreamConnection } from './upstream.ts'
 const IDLE = 30 * 60_000
 const SWEEP = 60_000
 const LIMIT = 200
+/** No key takes all places; those without proof share one. */
+const OWNER_LIMIT = 100
 
 export interface McpSession {
   readonly id: string
   readonly upstream: UpstreamConfig
   readonly binding: string
+  readonly owner: string
   /** The task of requests that bring none of their own. */
   readonly task: Task
   readonly connection: UpstreamConnection
@@ -31,9 +34,9 @@ export interface McpSession {
 }
 
 export interface McpSessions {
-  /** Reserves a place; false when all are taken. Every place is given up by `add` or by `forgo`. */
-  reserve(): boolean
-  forgo(): void
+  /** Reserves a place for a key; false when it has too many or all are taken. Given up by `add` or by `forgo`. */
+  reserve(owner: string): boolean
+  forgo(owner: string): void
   add(made: Omit<McpSession, 'id' | 'inFlight' | 'lastUsed'>): McpSession
   /** The session, if this caller on this route may use it. */
   find(id: string, binding: string): McpSession | undefined
@@ -47,9 +50,18 @@ export function toBinding(upstream: string, caller: Caller): string {
   return JSON.stringify([upstream, jkt === undefined ? { grade } : jkt, caller.task?.txn ?? null])
 }
 
+/** Whose place a session takes. */
+export function toOwner({ proof }: Caller): string {
+  return proof.jkt ?? proof.grade
+}
+
 export function createMcpSessions(clock: { now(): number }): McpSessions {
   const held = new Map<string, McpSession>()
-  let reserved = 0
+  const reserved: string[] = []
+  const release = (owner: string): void => {
+    const at = reserved.indexOf(owner)
+    if (at >= 0) reserved.splice(at, 1)
+  }
   const remove = async (each: McpSession): Promise<void> => {
     held.delete(each.id)
     for (const running of each.inFlight.values()) running.abort()
@@ -62,16 +74,15 @@ export function createMcpSessions(clock: { now(): number }): McpSessions {
   }
   const timer = setInterval(sweep, SWEEP).unref()
   return {
-    reserve: () => {
-      const isFree = [...held.values()].filter((each) => !isOver(each)).length + reserved < LIMIT
-      if (isFree) reserved += 1
+    reserve: (owner) => {
+      const owners = [...[...held.values()].filter((each) => !isOver(each)).map((each) => each.owner), ...reserved]
+      const isFree = owners.length < LIMIT && owners.filter((each) => each === owner).length < OWNER_LIMIT
+      if (isFree) reserved.push(owner)
       return isFree
     },
-    forgo: () => {
-      reserved -= 1
-    },
+    forgo: release,
     add: (made) => {
-      reserved -= 1
+      release(made.owner)
       const id = randomBytes(16).toString('base64url')
       const added: McpSession = { ...made, id, inFlight: new Map(), lastUsed: clock.now() }
       held.set(id, added)

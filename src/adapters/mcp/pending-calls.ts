@@ -13,6 +13,8 @@ import {
   type UpstreamAnswer,
 } from './upstream.ts'
 
+/** Calls of one connection that were given up and not answered yet; with more nothing can be asked any longer. */
+const ABANDONED = 4096
 /** Notifications of one call that may wait to be labelled; more are dropped. */
 const WAITING = 256
 
@@ -40,9 +42,15 @@ export interface PendingCalls {
 
 export function createPendingCalls({ onProblem }: ConnectionOptions): PendingCalls {
   const pending = new Map<string, Pending>()
+  // By id, with the progress marker: what still comes under one of them is not for a later call that took its name.
+  const abandoned = new Map<string, JsonRpcId | undefined>()
   return {
     add: async (key, progressId, options, onAbort) => {
       if (pending.has(key)) throw new InvariantError('two calls under one id')
+      if (abandoned.has(key) || abandoned.size >= ABANDONED) {
+        throw new UnavailableError('a call under this id was given up, its answer may still come')
+      }
+      let isAnswered = false
       const { promise, resolve, reject } = Promise.withResolvers<UpstreamAnswer>()
       const abort = (): void => {
         onAbort()
@@ -51,8 +59,11 @@ export function createPendingCalls({ onProblem }: ConnectionOptions): PendingCal
       pending.set(key, { progressId, options, resolve, reject, waiting: 0, tail: Promise.resolve() })
       options.signal.addEventListener('abort', abort, { once: true })
       try {
-        return await promise
+        const answer = await promise
+        isAnswered = true
+        return answer
       } finally {
+        if (!isAnswered) abandoned.set(key, progressId)
         options.signal.removeEventListener('abort', abort)
         pending.delete(key)
       }
@@ -60,6 +71,7 @@ export function createPendingCalls({ onProblem }: ConnectionOptions): PendingCal
     settle: (answer) => {
       const key = toIdKey(answer.id)
       const found = pending.get(key)
+      if (abandoned.delete(key)) return
       if (found === undefined) return onProblem('system.upstream', 'the tool server answered a call that nobody made')
       pending.delete(key)
       // What came before the answer is labelled and relayed before it.
@@ -67,8 +79,11 @@ export function createPendingCalls({ onProblem }: ConnectionOptions): PendingCal
     },
     progress: (message) => {
       const id = findProgressId({ _meta: message.params })
-      const owner = pending.values().find((each) => id !== undefined && each.progressId === id)
-      if (owner !== undefined) queue(owner, message, onProblem)
+      if (id === undefined || abandoned.values().some((each) => each === id)) return
+      const owners = [...pending.values()].filter((each) => each.progressId === id)
+      // With two that chose one marker nobody can tell whose it is, and so not how to label it.
+      const [owner] = owners
+      if (owner !== undefined && owners.length === 1) queue(owner, message, onProblem)
     },
     failAll: (message) => {
       for (const each of pending.values()) each.reject(new UnavailableError(message))
