@@ -43,7 +43,7 @@ export async function serveInstallation(config: Config, options: ServeOptions): 
     upstreams: config.upstreams.map(({ name }) => name),
     mode: (upstream) => composed.pep.mode(upstream),
     unprovedObserve: isLoopback(config.listen.host),
-    problems: async () => findProblems(composed),
+    problems: createReadiness(composed),
     hosts: toHosts(config),
     limits: config.limits,
     version: options.version,
@@ -114,6 +114,16 @@ function toOrigin(config: Config, server: ServerType): string {
 function toHosts(config: Config): readonly string[] {
   const named = [config.issuer, config.origin].flatMap((url) => (url === undefined ? [] : [new URL(url).hostname]))
   return [...named, config.listen.host]
+}
+
+/** Whoever asks costs a write to the disk, and everybody may ask: one answer serves all who ask within a second. */
+function createReadiness(composed: Composed): () => Promise<readonly string[]> {
+  let last: { readonly at: number; readonly problems: Promise<readonly string[]> } | undefined
+  return async () => {
+    const at = performance.now()
+    if (last === undefined || at - last.at > 1_000) last = { at, problems: findProblems(composed) }
+    return last.problems
+  }
 }
 
 /** Ready means: revocations are known, the store takes a commit, and the log has not been cut. */

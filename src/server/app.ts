@@ -79,7 +79,8 @@ export function createApp(options: AppOptions): Hono<Env> {
   app.all('/mcp', async (c) => serveMcp(options, c, options.upstreams.length === 1 ? options.upstreams[0] : undefined))
   app.all('/mcp/:upstream', async (c) => serveMcp(options, c, c.req.param('upstream')))
   app.onError((fault) => {
-    options.report('listener', fault)
+    // What a caller did wrong is told to the caller; in the log it would be one line for each that anybody likes to send.
+    if (!(fault instanceof InputError || fault instanceof RefusedError)) options.report('listener', fault)
     return toFaultResponse(fault)
   })
   return app
@@ -162,10 +163,14 @@ async function readBody(request: Request, limit: number): Promise<Uint8Array> {
   if (request.body === null) return new Uint8Array()
   const chunks: Uint8Array[] = []
   let size = 0
-  for await (const chunk of request.body) {
-    size += chunk.byteLength
-    if (size > limit) throw new InputError('the message is too large', 'system.too-large')
-    chunks.push(chunk)
+  try {
+    for await (const chunk of request.body) {
+      size += chunk.byteLength
+      if (size > limit) throw new InputError('the message is too large', 'system.too-large')
+      chunks.push(chunk)
+    }
+  } catch (fault) {
+    throw fault instanceof InputError ? fault : new InputError('the body did not arrive whole')
   }
   return Buffer.concat(chunks)
 }
