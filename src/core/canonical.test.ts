@@ -8,6 +8,7 @@ import { canonicalBytes, canonicalize } from './canonical.ts'
 import { InputError } from './errors.ts'
 import type { Json } from './json.ts'
 import { parseJson } from './parse-json.ts'
+import { scaled } from '../../test/support/scale.ts'
 
 const VECTORS = '../shared/data/vectors/jcs.json'
 
@@ -86,7 +87,7 @@ describe('properties', () => {
       fc.property(accepted, (value) => {
         expect(parseJson(canonicalize(value))).toEqual(value)
       }),
-      { numRuns: 1000 },
+      { numRuns: scaled(1000) },
     )
   })
 
@@ -96,7 +97,7 @@ describe('properties', () => {
         const same = isDeepStrictEqual(toPlain(a), toPlain(b))
         expect(canonicalize(a) === canonicalize(b)).toBe(same)
       }),
-      { numRuns: 3000 },
+      { numRuns: scaled(3000) },
     )
   })
 

@@ -11,6 +11,7 @@ import type { Approval, Evidence } from './evidence.ts'
 import { type Finding, type FindingAgainst, STAGES } from './finding.ts'
 import { isReason, REASONS, type Reason } from './reasons.ts'
 import { makeEvidence, makeRequest, NOW, report } from './verify/scenario.test-data.ts'
+import { scaled } from '../../test/support/scale.ts'
 
 const passes: readonly Finding[] = STAGES.map((stage) => ({ stage, outcome: 'pass', facts: {} }))
 const permit: PolicyVerdict = { engine: 'cedar', version: 'v', outcome: 'permit', policies: [], obligations: [] }
@@ -331,7 +332,7 @@ const input: fc.Arbitrary<DecideInput> = fc
 
 /** Holds of every input, and of enough inputs of the kind that the property is about. */
 function holds<T>(arbitrary: fc.Arbitrary<T>, property: (value: T) => boolean): () => void {
-  return () => fc.assert(fc.property(arbitrary, property), { numRuns: 2000 })
+  return () => fc.assert(fc.property(arbitrary, property), { numRuns: scaled(2000) })
 }
 
 describe('of every input', () => {

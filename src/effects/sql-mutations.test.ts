@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { isAtMost, WORST } from '../core/effect.ts'
 import { createSqlEffects } from './sql.ts'
 import { ATTACKS } from './sql.test-data.ts'
+import { scaled } from '../../test/support/scale.ts'
 
 const effects = await createSqlEffects()
 const statements = ATTACKS.map(([sql]) => sql)
@@ -79,7 +80,7 @@ describe('mutations of SQL never lower the effect', () => {
       fc.property(fc.constantFrom(...statements), fc.nat(65_535), (sql, seed) => {
         expectNotLower(sql, mutate(lexemesOf(sql), seed).join(''))
       }),
-      { numRuns: 400 },
+      { numRuns: scaled(400) },
     )
   })
 
@@ -116,7 +117,7 @@ describe('mutations of SQL never lower the effect', () => {
         const report = effects(pieces.join(' '))
         expect(report.source === 'parser' || isAtMost(WORST, report.effect)).toBe(true)
       }),
-      { numRuns: 2_000 },
+      { numRuns: scaled(2_000) },
     )
   })
 })

@@ -6,6 +6,7 @@ import type { EngineDocument } from '../core/engine-document.ts'
 import { InputError } from '../core/errors.ts'
 import type { JsonObject } from '../core/json.ts'
 import { toCedarCall } from './cedar-encoding.ts'
+import { scaled } from '../../test/support/scale.ts'
 
 interface Vector {
   readonly name: string
@@ -89,7 +90,7 @@ describe('toCedarCall', () => {
         fc.pre(toSortedText(a) !== toSortedText(b))
         expect(toCedarCall(withArguments(a)).entities).not.toEqual(toCedarCall(withArguments(b)).entities)
       }),
-      { numRuns: 500 },
+      { numRuns: scaled(500) },
     )
   })
 
