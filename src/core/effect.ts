@@ -30,6 +30,11 @@ export interface EffectReport {
   /** One clause per conclusion, for people; never holds a value of an argument. */
   readonly why: readonly string[]
   readonly source: 'parser' | 'manifest' | 'undetermined'
+  /**
+   * Of rows that a command chose: output name to the columns behind it, where it is not their own. Present only when every
+   * output is a column as it stands in a table; absent: what stands under which name cannot be told.
+   */
+  readonly renamed?: Readonly<Record<string, readonly string[]>>
 }
 
 /** The least upper bound of two effects. */

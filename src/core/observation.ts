@@ -6,10 +6,10 @@
 import { hash } from 'node:crypto'
 
 import type { Json, JsonObject } from './json.ts'
-import { joinLabel, UNDETERMINED, type Label, type ToolManifest } from './manifest.ts'
-import type { ProvenanceFacts } from './evidence.ts'
+import { joinLabel, UNDETERMINED, type Label, type ToolManifest, type Trust } from './manifest.ts'
+import type { ArgumentProvenance, ProvenanceFacts } from './evidence.ts'
 import { leavesOf, pointTo } from './leaves.ts'
-import { createLabeller } from './output-label.ts'
+import { createLabeller, type Labeller } from './output-label.ts'
 import { heavy, light, partsOf, toIban, toNumberText, type TextPart } from './tokens.ts'
 
 /** The most tokens that one observation keeps, and the most that it keeps of the call that led to it. */
@@ -41,7 +41,7 @@ export interface Observation {
   /** The join over all that it holds. */
   readonly label: Label
   readonly tables: readonly TokenTable[]
-  /** What the agent itself put into the call, where that was untrusted: getting it back vouches for nothing. */
+  /** What the agent itself put into the call, where that was untrusted or made up: getting it back vouches for nothing. */
   readonly said: readonly TokenTable[]
   /** True when the call could have stored what it was given, so that later reads may give it back too. */
   readonly stored: boolean
@@ -55,6 +55,8 @@ export interface ObservedCall {
   readonly provenance: ProvenanceFacts
   /** True when the call changed something or reached out (`isConsequential`). */
   readonly consequential: boolean
+  /** `EffectReport.renamed`. */
+  readonly renamed?: Readonly<Record<string, readonly string[]>>
 }
 
 export interface ObserveInput {
@@ -74,8 +76,9 @@ export interface ObserveInput {
 
 /**
  * Labels every leaf of `value` by the manifest and hashes its tokens. An output that nobody described is `UNDETERMINED`.
- * Where the call carried a command, the output is no more trusted than that command: `SELECT note AS email` chooses what
- * stands under which name. Bounded by `MAX_TOKENS`; past it `truncated` is set and what was left out matches nothing.
+ * Where the call carried a command, that chose what stands under which name: `SELECT note AS email`. The label is then that
+ * of the column behind the name where `renamed` tells it, and the chosen rows are at best `internal` under an untrusted
+ * command; else it is the worst that the manifest names, no better than the command, and vouches for nothing. Bounded by `MAX_TOKENS`; past it `truncated` is set and what was left out matches nothing.
  *
  * Does not promise to find a value that the source split, encoded or spelled out; such a value matches nothing and takes
  * the join of everything observed.
@@ -83,15 +86,17 @@ export interface ObserveInput {
 export function observe(input: ObserveInput): Observation {
   const tables = createTables(input.salt)
   const output = input.output ?? UNDETERMINED
-  const labeller = createLabeller(output)
+  const labeller = chooseLabels(output, input.call)
   const floor = commandFloor(input.call)
+  const vouches = !isChosen(input.call)
   let label = joinLabel(toLabel(output), floor)
   for (const leaf of leavesOf(input.value)) {
     const own = leaf.cut ? labeller.worst : labeller.label(leaf.path)
     const joined = (leaf.floor ?? []).map((path) => labeller.label(path)).reduce(joinLabel, joinLabel(own, floor))
     label = joinLabel(label, joined)
     if (leaf.key) tables.addLoose(joined, leaf.text)
-    else tables.addLeaf(joined, leaf.text)
+    else if (vouches) tables.addLeaf(joined, leaf.text)
+    else tables.addUnvouched(joined, leaf.text)
   }
   const said = toSaid(input)
   return {
@@ -115,20 +120,47 @@ function isTrusted(label: Label): boolean {
   return label.trust === 'own' || label.trust === 'internal'
 }
 
+function commandsOf(call: ObservedCall | undefined): readonly ArgumentProvenance[] {
+  return call?.provenance.arguments.filter((leaf) => leaf.role === 'command') ?? []
+}
+
+/** True where a command could have made up what came back, whoever the source is. */
+function isChosen(call: ObservedCall | undefined): boolean {
+  return commandsOf(call).length > 0 && (call?.renamed === undefined || call.consequential)
+}
+
+/** The labels of the manifest, by the names of the columns that a command took; the worst where that cannot be told. */
+function chooseLabels(output: ToolManifest['output'] | Label, call: ObservedCall | undefined): Labeller {
+  const labeller = createLabeller(output)
+  if (commandsOf(call).length === 0) return labeller
+  const renamed = call?.renamed
+  if (renamed === undefined) return { label: () => labeller.worst, worst: labeller.worst }
+  const label: Labeller['label'] = (path) =>
+    path
+      .flatMap((segment, index) =>
+        (Object.hasOwn(renamed, segment) ? (renamed[segment] ?? []) : []).map((column) => path.with(index, column)),
+      )
+      .map((behind) => labeller.label(behind))
+      .reduce(joinLabel, labeller.label(path))
+  return { label, worst: labeller.worst }
+}
+
 // Only the trust of a command reaches its output; what is secret about a source is a matter of the source. A command that
-// the agent made up is as trusted as what the agent had read by then.
+// the agent made up is as trusted as what the agent had read by then. Rows that are as they stand in their tables were not
+// written by it, only chosen.
 function commandFloor(call: ObservedCall | undefined): Label {
-  const commands = call?.provenance.arguments.filter((leaf) => leaf.role === 'command') ?? []
-  return commands
+  return commandsOf(call)
     .map((leaf) => (leaf.origin === 'none' ? (call?.provenance.taint ?? leaf) : leaf))
     .filter((label) => !isTrusted(label))
-    .reduce<Label>((joined, { trust }) => joinLabel(joined, { trust, confidentiality: 'public' }), CLEAN)
+    .map(({ trust }): Trust => (isChosen(call) ? trust : 'internal'))
+    .reduce<Label>((joined, trust) => joinLabel(joined, { trust, confidentiality: 'public' }), CLEAN)
 }
 
 function toSaid({ salt, call }: ObserveInput): Tables {
   const tables = createTables(salt)
   for (const leaf of call?.provenance.arguments ?? []) {
-    if (isTrusted(leaf)) continue
+    // What the agent made up before it had read anything is not known either.
+    if (isTrusted(leaf) && leaf.origin !== 'none') continue
     const value = pointTo(call?.arguments ?? {}, leaf.path)
     if (typeof value === 'string' || typeof value === 'number') tables.addLeaf(toLabel(leaf), String(value))
     // A member name can be what was said, too.
@@ -140,6 +172,8 @@ function toSaid({ salt, call }: ObserveInput): Tables {
 interface Tables {
   addLeaf(label: Label, text: string): void
   addLoose(label: Label, text: string): void
+  /** Like `addLeaf`, so that what is untrusted is known again, but vouches for nothing. */
+  addUnvouched(label: Label, text: string): void
   toTables(): readonly TokenTable[]
   truncated(): boolean
 }
@@ -173,6 +207,10 @@ function createTables(salt: string): Tables {
     addLeaf(label, text) {
       for (const whole of wholesOf(text)) addBoth(label, 'whole', whole)
       addParts(label, text, ({ kind }) => (kind === 'word' || kind === 'phrase' || kind === 'host' ? 'loose' : 'typed'))
+    },
+    addUnvouched(label, text) {
+      for (const whole of wholesOf(text)) addBoth(label, 'loose', whole)
+      addParts(label, text, () => 'loose')
     },
     addLoose: (label, text) => addParts(label, text, () => 'loose'),
     toTables: () => [...found.values()].map(({ label, lists }) => toTable(salt, label, lists)),

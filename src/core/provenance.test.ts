@@ -216,8 +216,11 @@ describe('laundering', () => {
     const args = { sql: `select substring(note from '[^ ]+@[^ ]+') as email from customers` }
     const rows = seen(1, [{ email: EVIL }], { ...ROWS }, toCall(args, [web], false))
     expect(trace({ to: EVIL }, [web, rows])).toMatchObject({ trust: 'attacker-writable' })
-    const clean = seen(0, [{ email: 'carol@customer.example' }], { ...ROWS }, toCall(args, [], false))
-    expect(trace({ to: 'carol@customer.example' }, [clean]).trust).toBe('internal')
+    const clean = seen(0, [{ email: EVIL }], { ...ROWS }, toCall(args, [], false))
+    expect(trace({ to: EVIL }, [clean])).toMatchObject({ origin: 'observed', trust: 'attacker-writable' })
+    const plain = { ...toCall({ sql: 'select email from customers' }, [], false), renamed: {} }
+    const rows42 = seen(0, [{ email: 'carol@customer.example' }], { ...ROWS }, plain)
+    expect(trace({ to: 'carol@customer.example' }, [rows42]).trust).toBe('internal')
   })
 
   it('by JSON in an untrusted field that imitates a trusted place', () => {

@@ -7,6 +7,7 @@ import { toWorstReport, type EffectReport } from '../core/effect.ts'
 import type { JsonObject } from '../core/json.ts'
 import { createFacts, raise, raiseWorst, toNode, toReport, type Facts } from './sql-facts.ts'
 import { createSqlParser, type Parsed } from './sql-parser.ts'
+import { findRenamed } from './sql-names.ts'
 import { limitTo } from './sql-queries.ts'
 import { walkStatement } from './sql-statements.ts'
 import { findTextHazard } from './sql-text.ts'
@@ -52,7 +53,8 @@ function toEffects(sql: string, ownSession: boolean, parse: (sql: string) => Par
   if (parsed.statements.length === 0) facts.why.add('holds no statement')
   for (const statement of parsed.statements) judge(statement, ownSession, facts)
   judgeTransactions(parsed.statements, ownSession, facts)
-  return toReport(facts)
+  const renamed = findRenamed(parsed.statements)
+  return { ...toReport(facts), ...(renamed === undefined ? {} : { renamed }) }
 }
 
 function judge(statement: JsonObject, ownSession: boolean, facts: Facts): void {

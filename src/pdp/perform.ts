@@ -236,6 +236,7 @@ async function toLabelled(options: EnforcerOptions, decided: Decided, value: Jso
       arguments: toArguments(decided.request.action.body),
       provenance,
       consequential: isConsequential(effect.effect),
+      ...(effect.renamed === undefined ? {} : { renamed: effect.renamed }),
     },
   })
   return { reads: { [loaded.key]: loaded.version }, writes }
