@@ -52,7 +52,9 @@ export function toFetch({ origin, key, txn, wire }: AgentOptions): Fetch {
     return fetch(input, init)
   }
   if (key === undefined) return recorded
-  return createSigningFetch({ url: origin, key, fetch: recorded, ...(txn === undefined ? {} : { txn }) })
+  // Asked each time, so that a test may move the clock.
+  const now = (): number => Date.now()
+  return createSigningFetch({ url: origin, key, fetch: recorded, now, ...(txn === undefined ? {} : { txn }) })
 }
 
 function toSent(input: Parameters<Fetch>[0], init: Parameters<Fetch>[1]): Sent {

@@ -77,7 +77,7 @@ const NAMES: readonly Name[] = ['operator', 'approver', 'host', 'pep', 'agent', 
 const GRANT: JsonObject = {
   principal: 'alice',
   actor: 'agent',
-  expires: '1h',
+  expires: '1d',
   operations: [{ tool: `${SERVER}/*`, effects: ['read', 'write', 'delete', 'send', 'spend'] }],
 }
 
