@@ -21,12 +21,15 @@ import {
 } from '../core/records.ts'
 import type { AccessRequest } from '../core/request.ts'
 import { debitsOf } from '../core/verify/scope.ts'
-import type { CommitUnit, Store, Write } from '../ports/store.ts'
+import type { Burn, CommitUnit, Store, Write } from '../ports/store.ts'
 import type { Gathered } from './gather.ts'
 import { newId, toDecisionUnit } from './log-entries.ts'
 
 /** How long a person has to answer, in milliseconds. */
 export const APPROVAL_TTL_MS: number = 60 * 60 * 1000
+
+/** Longer than any action credential can live after its decision, in milliseconds. */
+const BURN_TTL_MS = 10 * 60 * 1000
 
 export interface Decided {
   readonly request: AccessRequest
@@ -56,7 +59,8 @@ export async function toCommitUnit(
   const log = toDecisionUnit(toEntry(decided), toValues(decided), `${request.subject.type}/${request.subject.id}`)
   const base = { reads: evidence.reads, entries: log.entries, evidence: log.evidence }
   if (decision.kind === 'permit') {
-    return { unit: { ...base, writes: [...permitWrites(decided), ...(await consumeApproval(store, evidence))] } }
+    const writes = [...permitWrites(decided), ...(await consumeApproval(store, evidence))]
+    return { unit: { ...base, writes, burns: toBurns(decided) } }
   }
   if (decision.kind !== 'challenge') return { unit: base }
   const opened = await openApproval(store, decided, approvalsPerTask)
@@ -116,6 +120,11 @@ function permitWrites({ request, gathered }: Decided): readonly Write[] {
     writes.push({ key: profileRecord(request.actor.jkt), value: asJson(learnProfile(profile, event)) })
   }
   return writes
+}
+
+/** The `jti` is registered with the decision, so that nothing else under it can ever be redeemed. */
+function toBurns({ jti, gathered }: Decided): readonly Burn[] {
+  return jti === undefined ? [] : [{ domain: 'jti', id: jti, expires: gathered.evidence.now + BURN_TTL_MS }]
 }
 
 /** Consumed once: the record stays for people, what points to it from the action does not. Its version was read. */

@@ -44,6 +44,8 @@ export interface EnforcerOptions {
   readonly lanes: Lanes
   readonly inFlight: InFlight
   readonly authority: CredentialAuthority
+  /** The `jti`s that a decision's commit has burned and that wait for their one redemption in this process. */
+  readonly reserved: Set<string>
   readonly telemetry: Telemetry
   readonly issuer: string
   readonly mode: (upstream: string) => Mode

@@ -47,6 +47,7 @@ export function createPerformer(options: EnforcerOptions): Performer {
       if (!flight.signal.aborted) options.report('perform', fault)
       return await fail(options, decided, toFailure(flight, progress, fault))
     } finally {
+      if (decided.jti !== undefined) options.reserved.delete(decided.jti)
       flight.land()
     }
   }
@@ -71,7 +72,12 @@ function toContext(options: EnforcerOptions, decided: Decided, flight: Flight, p
 /** `none` never mints (invariant 3); everything else gets a credential for this action alone. */
 function issue(options: EnforcerOptions, decided: Decided): ActionCredential | undefined {
   if (decided.jti === undefined || decided.request.actor.jkt === undefined) return undefined
-  return options.authority.issue(toClaims(options, decided, decided.jti, decided.request.actor.jkt), 'object')
+  const credential = options.authority.issue(
+    toClaims(options, decided, decided.jti, decided.request.actor.jkt),
+    'object',
+  )
+  options.reserved.add(decided.jti)
+  return credential
 }
 
 function toClaims(options: EnforcerOptions, decided: Decided, jti: string, jkt: string): ActionClaims {
