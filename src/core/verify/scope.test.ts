@@ -2,7 +2,7 @@
  * @module
  * Scope, from the attack: what was not granted, by any link of the chain, is not done.
  */
-import { describe, expect, it } from 'vitest'
+import { assert, describe, expect, it } from 'vitest'
 import type { Evidence } from '../evidence.ts'
 import type { Finding } from '../finding.ts'
 import type { Constraint, Grant, Operation } from '../grant.ts'
@@ -37,7 +37,9 @@ function rewriteOf(finding: Finding): unknown {
   return finding.outcome === 'pass' ? undefined : finding.rewrite
 }
 
-const { grant: _grant, ...ungranted } = makeEvidence()
+const { grant: _grant, ...lost } = makeEvidence()
+const { grant: _named, ...task } = lost.task ?? assert.fail('the scene has a task')
+const ungranted: Evidence = { ...lost, task }
 const { tool } = makeEvidence()
 const known = tool.status === 'accepted' ? tool : undefined
 const parent: Grant = { ...GRANT, id: 'G0', actor: 'jkt-other', depth: 1 }
@@ -78,8 +80,15 @@ describe('verifyScope', () => {
     [
       'a read with an empty chain',
       makeRequest(),
-      makeEvidence({ grant: { chain: [], used: {} } }),
+      { ...ungranted, grant: { chain: [], used: {} } },
       'insufficient scope.no-grant',
+    ],
+    ['a read of a task that lost its grant', makeRequest(), lost, 'fail scope.no-grant'],
+    [
+      'a read of a task whose chain is broken',
+      makeRequest(),
+      makeEvidence({ grant: { chain: [], used: {} } }),
+      'fail scope.no-grant',
     ],
     ['a write without grant', makeRequest(), { ...ungranted, effect: report(['write']) }, 'fail scope.no-grant'],
     ['a send without grant', makeRequest(), { ...ungranted, effect: report(['send']) }, 'fail scope.no-grant'],

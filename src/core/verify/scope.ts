@@ -14,7 +14,7 @@ import type { Reason } from '../reasons.ts'
 import { type AccessRequest, type ActionBody, toArguments } from '../request.ts'
 import { isOverdrawn } from './budget.ts'
 
-export { type Debit, debitsOf } from './budget.ts'
+export { debitsOf } from './budget.ts'
 
 /**
  * Judges the tool and the grant. One finding: `pass`; `fail`; `insufficient scope.no-grant` for a plain read without any
@@ -47,6 +47,8 @@ function askTool({ tool }: Evidence): Against | undefined {
 function askGrant(request: AccessRequest, evidence: Evidence): Against | undefined {
   const { grant, effect, now, task } = evidence
   if (grant === undefined || grant.chain.length === 0) {
+    // A task that was opened under a grant never gets more by the loss of it.
+    if (task?.grant !== undefined) return fail('scope.no-grant')
     return { outcome: isConsequential(effect.effect) ? 'fail' : 'insufficient', reason: 'scope.no-grant' }
   }
   if (!isChainFor(request, grant.chain, task?.grant)) return fail('scope.no-grant')
