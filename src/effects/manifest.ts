@@ -8,6 +8,7 @@ import { argumentLeavesOf } from '../core/leaves.ts'
 import type { ArgumentRole, ToolFacts, ToolManifest } from '../core/manifest.ts'
 import { parsePointer, valueAt } from '../core/pointer.ts'
 import { roleOf } from '../core/provenance.ts'
+import { partsOf } from '../core/tokens.ts'
 import { toArguments } from '../core/request.ts'
 import type { EffectComputer } from '../ports/effects.ts'
 import { createSqlEffects, type SqlEffects } from './sql.ts'
@@ -18,6 +19,8 @@ type Known = Exclude<ToolFacts, { readonly status: 'unknown' }>
 const MAX_LEAVES = 1_000
 /** Characters; a longer selector is not a name. */
 const MAX_OBJECT = 200
+/** Parts of one value that are searched for an address. */
+const MAX_PARTS = 256
 
 /**
  * Loads the parsers and returns the computer of effects. `compute` is synchronous and never throws: an unknown tool, an
@@ -31,7 +34,8 @@ export async function createEffectComputer(): Promise<EffectComputer> {
   return {
     compute: (body, facts) => {
       try {
-        const report = computeEffect(toArguments(body), facts, sql)
+        const args = toArguments(body)
+        const report = withUndescribed(computeEffect(args, facts, sql), facts, args)
         return facts.status === 'accepted' ? report : toDoubted(report)
       } catch {
         return toWorstReport('the effect could not be computed')
@@ -62,6 +66,40 @@ function toDoubted(report: EffectReport): EffectReport {
     why: [...report.why, 'nobody accepted the tool as it is'],
     source: 'undetermined',
   }
+}
+
+/**
+ * An address in an argument that the manifest does not describe: nobody said that the tool does not send there what it
+ * reads. Other values of such arguments are left alone, or every flag that an operator forgot would need a person.
+ */
+function withUndescribed(report: EffectReport, facts: ToolFacts, args: JsonObject): EffectReport {
+  if (facts.status === 'unknown') return report
+  const known = Object.keys(facts.tool.arguments).map((path) => path.replace(/^\//, '').split('/')[0] ?? '')
+  const others = Object.fromEntries(Object.entries(args).filter(([name]) => !isDescribed(facts, known, name)))
+  const leaves = argumentLeavesOf(others, MAX_LEAVES, holdsAddress)
+  if (!leaves.some((leaf) => leaf === undefined || holdsAddress(String(leaf.value)))) return report
+  return {
+    ...report,
+    effect: joinEffect(report.effect, toEffect('send')),
+    reversible: false,
+    why: [...report.why, 'an argument that nobody described holds an address'],
+  }
+}
+
+function isDescribed({ tool }: Known, known: readonly string[], name: string): boolean {
+  return (
+    known.includes(name) || (isComputed(tool.effect) && tool.effect.argument.replace(/^\//, '').split('/')[0] === name)
+  )
+}
+
+function isComputed(rule: ToolManifest['effect']): rule is { readonly from: 'sql'; readonly argument: string } {
+  return typeof rule === 'object' && 'from' in rule
+}
+
+/** Too long to be searched counts as if. */
+function holdsAddress(text: string): boolean {
+  const parts = [...partsOf(text).take(MAX_PARTS)]
+  return parts.length >= MAX_PARTS || parts.some(({ kind }) => kind === 'url' || kind === 'email' || kind === 'host')
 }
 
 function isKinds(rule: ToolManifest['effect']): rule is readonly EffectKind[] {
