@@ -25,3 +25,13 @@ export { isGrantContained } from './core/attenuation.ts'
 export { parseGrant, type ParseGrantOptions } from './core/parse-grant.ts'
 export { parseJson } from './core/parse-json.ts'
 export { hashOf } from './core/bind.ts'
+export { connect, type ConnectOptions, type TaskRequest, type Unbearer } from './host.ts'
+export {
+  createHostTask,
+  currentTask,
+  runInTask,
+  type HostCall,
+  type HostTask,
+  type HostTaskOptions,
+  type ToolDescriptor,
+} from './host-task.ts'

@@ -55,6 +55,13 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
   ],
 }
 
+/** The files beside the folders. `index.ts` only re-exports; the host builds an installation, by dynamic import. */
+const TOP: Readonly<Record<string, readonly string[]>> = {
+  'index.ts': ['core', 'ports', 'host.ts', 'host-task.ts'],
+  'host.ts': ['config', 'crypto', 'core', 'host-task.ts', 'node:crypto'],
+  'host-task.ts': ['core', 'ports', 'node:async_hooks'],
+}
+
 interface Import {
   readonly file: string
   readonly to: string
@@ -73,14 +80,27 @@ function importsOf(file: string): readonly Import[] {
 
 function isAllowed({ file, to }: Import): boolean {
   const folder = file.split('/')[0] ?? ''
-  const rule = RULES[folder]
+  const rule = RULES[folder] ?? TOP[file]
   if (rule === undefined) return false
   return rule.some((allowed) =>
     allowed.endsWith(':') ? to.startsWith(allowed) : to === allowed || to.startsWith(`${allowed}/`),
   )
 }
 
-const files = globSync('**/*.ts', { cwd: 'src' }).filter((file) => file.includes('/') && !file.endsWith('.test.ts'))
+const files = globSync('**/*.ts', { cwd: 'src' }).filter((file) => !file.endsWith('.test.ts'))
+/** What is loaded with a file, without what it only types or loads later. */
+function loadedBy(file: string): readonly string[] {
+  const text = readFileSync(join('src', file), 'utf8')
+  const found = text.matchAll(/(?:^|\n)\s*(?:import|export)\s(?!type\s)[^'"]*?from\s*'([^']+)'/g)
+  return [...found].flatMap(([, to = '']) => (to.startsWith('.') ? [normalize(join(dirname(file), to))] : []))
+}
+
+function allLoadedBy(file: string, seen: Set<string> = new Set()): ReadonlySet<string> {
+  if (seen.has(file)) return seen
+  seen.add(file)
+  for (const to of loadedBy(file)) allLoadedBy(to, seen)
+  return seen
+}
 
 describe('import rules', () => {
   it('finds the source', () => {
@@ -88,7 +108,21 @@ describe('import rules', () => {
   })
 
   it('knows every folder', () => {
-    expect(new Set(files.map((file) => file.split('/')[0]))).toEqual(new Set(Object.keys(RULES)))
+    const known = new Set([...Object.keys(RULES), ...Object.keys(TOP)])
+    expect(new Set(files.map((file) => file.split('/')[0]))).toEqual(known)
+  })
+
+  it('loads no store, engine, server or configuration with the public index', () => {
+    const folders = new Set([...allLoadedBy('index.ts')].map((file) => file.split('/')[0] ?? ''))
+    expect([...folders].filter((folder) => folder in RULES).toSorted()).toEqual(['core', 'ports'])
+  })
+
+  it('lets adapters of different hosts not know each other', () => {
+    const hosts = files.filter((file) => /^adapters\/[^/]+\//.test(file))
+    const broken = hosts
+      .flatMap(importsOf)
+      .filter(({ file, to }) => /^adapters\/[^/]+\//.test(to) && to.split('/')[1] !== file.split('/')[1])
+    expect(broken).toEqual([])
   })
 
   it('lets each folder import only what its rule names', () => {
@@ -108,5 +142,7 @@ describe('import rules', () => {
     expect(isAllowed({ file: 'core/decide.ts', to: 'node:fs' })).toBe(false)
     expect(isAllowed({ file: 'adapters/mcp/gateway.ts', to: 'core/json.ts' })).toBe(false)
     expect(isAllowed({ file: 'core/decide.ts', to: 'crypto/keys.ts' })).toBe(false)
+    expect(isAllowed({ file: 'index.ts', to: 'stores/memory.ts' })).toBe(false)
+    expect(isAllowed({ file: 'new-file.ts', to: 'core/json.ts' })).toBe(false)
   })
 })
