@@ -76,7 +76,7 @@ export function createGather(options: GatherOptions): Gather {
     const event = toEvent(request, effect, now)
     const profile = await readProfile(options.store, request)
     const dimensions = toDimensions(request, task, grant)
-    const approval = await readApproval(reader, bind)
+    const approval = await readApproval(options.feed, reader, bind)
     const evidence: Evidence = {
       now,
       mode: options.mode(context.upstream),
@@ -186,13 +186,16 @@ function toAssurance(task: Task | undefined, grant: GrantFacts | undefined): Ass
   return task === undefined || task.openedBy.role === 'connection' ? 'none' : 'asserted'
 }
 
-async function readApproval(reader: Reader, bind: string): Promise<Approval | undefined> {
+/** What an approver whose key was revoked since approved counts for nothing; what they refused stays refused. */
+async function readApproval(feed: RevocationFeed, reader: Reader, bind: string): Promise<Approval | undefined> {
   const id = await reader.one<string>(approvalOfBindRecord(bind))
   if (id === undefined) return undefined
   const found = await reader.one<Approval & { readonly presented?: unknown }>(approvalRecord(id))
   if (found === undefined) return undefined
   const { presented: _presented, ...approval } = found
-  return approval
+  const by = approval.answered?.by
+  const isVoid = approval.status === 'approved' && (by === undefined || feed.find('actor', by) !== undefined)
+  return isVoid ? undefined : approval
 }
 
 async function readProvenance(
