@@ -89,7 +89,11 @@ async function open(config: Config): Promise<{ opened: Opened; hooks: Hooks }> {
   try {
     if (config.store.kind === 'sqlite') await assertHead(store, head, vkey)
     const services = await createServices(store)
-    const manifests = await createManifestRegistry(config.manifests, async () => operatorKeys(services))
+    const manifests = await createManifestRegistry(
+      config.manifests,
+      async () => operatorKeys(services),
+      (jkt) => services.revocations.find('actor', jkt) !== undefined,
+    )
     const hooks: Hooks = {
       reload: async () => manifests.reload(),
       // With nobody serving there is no PEP to ask, and nothing that could be under way.
@@ -162,8 +166,7 @@ async function composeOver(
     return { peps: ['gateway'], silent: isRefused ? [] : ['gateway'] }
   }
   hooks.status = () => toStatus(config, opened, pdp)
-  telemetry.gauge('unbearer_actions_in_flight', () => pdp.inFlight.size())
-  telemetry.gauge('unbearer_revocation_feed_fresh', () => (services.revocations.fresh() ? 1 : 0))
+  addGauges(telemetry, services, pdp)
   const keyring = createKeyring(store)
   return {
     ...opened,
@@ -185,6 +188,28 @@ async function composeOver(
       await opened.close()
     },
   }
+}
+
+/** How long a count of approvals is good for, in milliseconds: everybody may ask, and counting reads them all. */
+const COUNT_MS = 1_000
+
+function addGauges(telemetry: Telemetry, { approvals, revocations }: Services, pdp: Pdp): void {
+  let counted: { readonly at: number; readonly count: Promise<number> } | undefined
+  let freshAt = clock.now()
+  telemetry.gauge('unbearer_actions_in_flight', () => pdp.inFlight.size())
+  telemetry.gauge('unbearer_pending_approvals', async () => {
+    const at = clock.now()
+    if (counted === undefined || Math.abs(at - counted.at) > COUNT_MS) {
+      counted = { at, count: approvals.list().then(({ length }) => length) }
+    }
+    return counted.count
+  })
+  telemetry.gauge('unbearer_revocation_feed_fresh', () => (revocations.fresh() ? 1 : 0))
+  // Since it was last seen fresh here, so that it may say too much and never too little.
+  telemetry.gauge('unbearer_revocation_feed_age_seconds', () => {
+    if (revocations.fresh()) freshAt = clock.now()
+    return (clock.now() - freshAt) / 1_000
+  })
 }
 
 function toPep(services: Services, manifests: ManifestRegistry, mode: (upstream: string) => Mode, pdp: Pdp): Pep {

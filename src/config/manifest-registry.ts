@@ -26,19 +26,25 @@ interface Loaded {
   readonly accepted: boolean
 }
 
-/** `operators` is asked at each reload. Does not watch the folder: `unbearer tools accept` tells a running server. */
+/**
+ * `operators` is asked at each reload, `isRevoked` at each look: a key that is revoked vouches for nothing from then on. Does
+ * not watch the folder: `unbearer tools accept` tells a running server.
+ */
 export async function createManifestRegistry(
   dir: string,
   operators: () => Promise<readonly KeyPair[]>,
+  isRevoked: (jkt: string) => boolean,
 ): Promise<ManifestRegistry> {
   let loaded: ReadonlyMap<string, Loaded> = new Map()
   let generation = 0
+  const isInForce = ({ manifest, accepted }: Loaded): boolean =>
+    accepted && manifest.accepted !== undefined && !isRevoked(manifest.accepted.by)
   const registry: ManifestRegistry = {
     tool(upstream, tool, descriptorHash) {
       const found = loaded.get(upstream)
       return found === undefined
         ? { status: 'unknown' }
-        : toToolFacts(found.manifest, tool, descriptorHash, found.accepted)
+        : toToolFacts(found.manifest, tool, descriptorHash, isInForce(found))
     },
     find: (upstream) => loaded.get(upstream)?.manifest,
     generation: () => generation,
@@ -46,7 +52,7 @@ export async function createManifestRegistry(
       loaded = await readFolder(dir, await operators())
       generation += 1
     },
-    unaccepted: () => [...loaded].filter(([, { accepted }]) => !accepted).map(([server]) => server),
+    unaccepted: () => [...loaded].filter(([, each]) => !isInForce(each)).map(([server]) => server),
   }
   await registry.reload()
   return registry
