@@ -68,12 +68,12 @@ async function revoke(on: Stage, dimension: Dimension): Promise<unknown> {
   return on.installation.control('operator', 'revoke', { dimension, ...(id === undefined ? {} : { id }) })
 }
 
-/** A key that is revoked gets no session credential any more; everything else is told at the call. */
+/** A key that is revoked gets no session credential, and opens no MCP session; the rest is told at the call. */
 async function callAnew({ installation, task }: Stage): Promise<string | undefined> {
   try {
     return (await write(await connect(installation, task))).reason
   } catch (fault) {
-    return fault instanceof RefusedError ? fault.reason : String(fault)
+    return fault instanceof RefusedError ? fault.reason : /\bidentity\.[a-z-]+/.exec(String(fault))?.[0]
   }
 }
 
