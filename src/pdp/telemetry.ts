@@ -11,19 +11,22 @@ interface Histogram {
   count: number
 }
 
+type Gauges = Map<string, () => number | Promise<number>>
+
 export interface Telemetry {
   count(name: string, labels: Readonly<Record<string, string>>): void
   /** `milliseconds` of one stage. */
   time(stage: string, milliseconds: number): void
-  gauge(name: string, read: () => number): void
+  /** `read` is asked for each text; where it throws the gauge is `NaN`. */
+  gauge(name: string, read: () => number | Promise<number>): void
   /** The text of `/metrics`. */
-  text(): string
+  text(): Promise<string>
 }
 
 export function createTelemetry(): Telemetry {
   const counters = new Map<string, number>()
   const histograms = new Map<string, Histogram>()
-  const gauges = new Map<string, () => number>()
+  const gauges: Gauges = new Map()
   return {
     count(name, labels) {
       const series = `${name}${toLabels(labels)}`
@@ -38,7 +41,8 @@ export function createTelemetry(): Telemetry {
       histogram.count += 1
     },
     gauge: (name, read) => void gauges.set(name, read),
-    text: () => [...counterLines(counters), ...histogramLines(histograms), ...gaugeLines(gauges), ''].join('\n'),
+    text: async () =>
+      [...counterLines(counters), ...histogramLines(histograms), ...(await gaugeLines(gauges)), ''].join('\n'),
   }
 }
 
@@ -75,6 +79,17 @@ function histogramLines(histograms: ReadonlyMap<string, Histogram>): string[] {
   return lines
 }
 
-function gaugeLines(gauges: ReadonlyMap<string, () => number>): string[] {
-  return [...gauges].flatMap(([name, read]) => [`# TYPE ${name} gauge`, `${name} ${read()}`])
+async function gaugeLines(gauges: Gauges): Promise<readonly string[]> {
+  const lines = await Promise.all(
+    [...gauges].map(async ([name, read]) => [`# TYPE ${name} gauge`, `${name} ${await readGauge(read)}`]),
+  )
+  return lines.flat()
+}
+
+async function readGauge(read: () => number | Promise<number>): Promise<number> {
+  try {
+    return await read()
+  } catch {
+    return Number.NaN
+  }
 }

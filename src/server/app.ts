@@ -24,6 +24,7 @@ import {
 } from '../index.ts'
 import type { Authenticated, Authenticator, ReceivedRequest } from '../pdp/authenticate.ts'
 import type { Telemetry } from '../pdp/telemetry.ts'
+import { createBodyReader, type BodyReader } from './body.ts'
 
 /** What serves one upstream; the MCP gateway is one. */
 export interface Gateway {
@@ -55,13 +56,16 @@ export interface AppOptions {
   readonly report: (where: string, fault: unknown) => void
 }
 
+type Inside = AppOptions & { readonly readBody: BodyReader }
+
 type Env = { Bindings: { readonly incoming: IncomingMessage } }
 
 /** Every role may speak to the control plane; its table says who may call what. */
 const CONTROL_ROLES: readonly KeyRole[] = ['operator', 'approver', 'host', 'pep']
 
 /** The web application. Give it to `@hono/node-server`; it needs the raw `incoming` message for the request target. */
-export function createApp(options: AppOptions): Hono<Env> {
+export function createApp(given: AppOptions): Hono<Env> {
+  const options: Inside = { ...given, readBody: createBodyReader(given.limits.messageBytes) }
   const app = new Hono<Env>()
   app.use(async (c, next) => {
     const foreign = toForeign(c.env.incoming, options.hosts)
@@ -73,7 +77,9 @@ export function createApp(options: AppOptions): Hono<Env> {
     const problems = await options.problems()
     return c.json({ ok: problems.length === 0, problems }, problems.length === 0 ? 200 : 503)
   })
-  app.get('/metrics', (c) => c.text(options.telemetry.text(), 200, { 'content-type': 'text/plain; version=0.0.4' }))
+  app.get('/metrics', async (c) =>
+    c.text(await options.telemetry.text(), 200, { 'content-type': 'text/plain; version=0.0.4' }),
+  )
   app.post('/session', async (c) => serveSession(options, c))
   app.post('/control', async (c) => serveControl(options, c))
   app.all('/mcp', async (c) => serveMcp(options, c, options.upstreams.length === 1 ? options.upstreams[0] : undefined))
@@ -99,7 +105,7 @@ function toForeign(incoming: IncomingMessage, hosts: readonly string[]): string 
   return same ? undefined : 'requests from other origins are refused'
 }
 
-async function serveSession(options: AppOptions, c: Context<Env>): Promise<Response> {
+async function serveSession(options: Inside, c: Context<Env>): Promise<Response> {
   const received = await receive(options, c)
   const agent = await options.authenticator.authenticateKey(received, ['agent'])
   if (!agent.ok) return refuse(options, agent)
@@ -111,7 +117,7 @@ async function serveSession(options: AppOptions, c: Context<Env>): Promise<Respo
   return c.json(await options.issueSession(agent.value, txn))
 }
 
-async function serveControl(options: AppOptions, c: Context<Env>): Promise<Response> {
+async function serveControl(options: Inside, c: Context<Env>): Promise<Response> {
   const received = await receive(options, c)
   const by = await options.authenticator.authenticateKey(received, CONTROL_ROLES)
   if (!by.ok) return refuse(options, by)
@@ -122,7 +128,7 @@ async function serveControl(options: AppOptions, c: Context<Env>): Promise<Respo
   return c.json({ result: await options.control.call(method, params ?? {}, by.value) })
 }
 
-async function serveMcp(options: AppOptions, c: Context<Env>, upstream: string | undefined): Promise<Response> {
+async function serveMcp(options: Inside, c: Context<Env>, upstream: string | undefined): Promise<Response> {
   if (upstream === undefined || !options.upstreams.includes(upstream)) {
     const known = options.upstreams.map((name) => `/mcp/${name}`).join(', ')
     return c.json({ error: 'invalid_request', message: `no such upstream here; there is ${known}` }, 404)
@@ -146,33 +152,15 @@ async function toCaller(
 }
 
 /** Reads the body once, up to the limit, and keeps the request line as it was. */
-async function receive({ limits }: AppOptions, c: Context<Env>): Promise<ReceivedRequest> {
+async function receive({ readBody }: Inside, c: Context<Env>): Promise<ReceivedRequest> {
   const { incoming } = c.env
-  const body = await readBody(c.req.raw, limits.messageBytes)
+  const body = await readBody(c.req.raw)
   return {
     method: incoming.method ?? '',
     target: incoming.url ?? '',
     header: (name) => incoming.headersDistinct[name.toLowerCase()],
     body,
   }
-}
-
-async function readBody(request: Request, limit: number): Promise<Uint8Array> {
-  const declared = Number(request.headers.get('content-length') ?? '0')
-  if (declared > limit) throw new InputError('the message is too large', 'system.too-large')
-  if (request.body === null) return new Uint8Array()
-  const chunks: Uint8Array[] = []
-  let size = 0
-  try {
-    for await (const chunk of request.body) {
-      size += chunk.byteLength
-      if (size > limit) throw new InputError('the message is too large', 'system.too-large')
-      chunks.push(chunk)
-    }
-  } catch (fault) {
-    throw fault instanceof InputError ? fault : new InputError('the body did not arrive whole')
-  }
-  return Buffer.concat(chunks)
 }
 
 function toObject(value: Json): JsonObject {

@@ -26,7 +26,7 @@ const TOOLS = join(import.meta.dirname, '..', 'support', 'recording-stdio.ts')
 interface Crashing {
   readonly prepared: Prepared
   /** How often the tool was called. */
-  calls(): number
+  readonly calls: () => number
 }
 
 async function prepare(): Promise<Crashing> {
@@ -84,8 +84,9 @@ describe('kill -9 in the middle of a write', () => {
     await again.close()
     await second.stop()
 
-    const { store, vkey, close } = await openForReading(prepared.config)
-    closers.push(close)
+    const reading = await openForReading(prepared.config)
+    closers.push(async () => reading.close())
+    const { store, vkey } = reading
     expect(await verifyStore(store, { vkey })).toMatchObject({ ok: true })
     const entries = toEntries(await store.log.entries(0, await store.log.size()))
     const decisions = entries.flatMap((entry) => (entry.kind === 'decision' ? [entry.decision] : []))

@@ -46,15 +46,24 @@ export interface AgentOptions {
 
 export const INTENT = 'read: the user asked about record r1'
 
+/** Asked each time, so that a test may move the clock. */
+function readClock(): number {
+  return Date.now()
+}
+
 export function toFetch({ origin, key, txn, wire }: AgentOptions): Fetch {
   const recorded: Fetch = async (input, init) => {
     wire?.push(toSent(input, init))
     return fetch(input, init)
   }
   if (key === undefined) return recorded
-  // Asked each time, so that a test may move the clock.
-  const now = (): number => Date.now()
-  return createSigningFetch({ url: origin, key, fetch: recorded, now, ...(txn === undefined ? {} : { txn }) })
+  return createSigningFetch({
+    url: origin,
+    key,
+    fetch: recorded,
+    now: readClock,
+    ...(txn === undefined ? {} : { txn }),
+  })
 }
 
 function toSent(input: Parameters<Fetch>[0], init: Parameters<Fetch>[1]): Sent {
