@@ -1,0 +1,3 @@
+import { decideForMe } from 'unbearer'
+
+decideForMe()
