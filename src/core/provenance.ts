@@ -13,8 +13,7 @@ import { isVouched, tracePurpose, type PurposeTokens } from './purpose.ts'
 import { heavy, partsOf, typesOf } from './tokens.ts'
 
 export { addObservation, createHistory, historyOf, type History } from './history.ts'
-export { observe, type Observation, type ObservedCall, type ObserveInput } from './observation.ts'
-export { tracePurpose, type PurposeTokens } from './purpose.ts'
+export { observe, type Observation, type ObservedCall } from './observation.ts'
 
 /** The most leaves that are traced one by one; the rest count as one leaf about which nothing is known. */
 export const MAX_LEAVES = 1000

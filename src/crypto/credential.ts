@@ -16,7 +16,7 @@ import { parseActionClaims } from './action-claims.ts'
 import { signJwt, verifyJwt } from './jwt.ts'
 import type { KeyPair } from './keys.ts'
 
-export { toActionClaims, type ActionInput } from './action-claims.ts'
+export { toActionClaims } from './action-claims.ts'
 
 /** No action credential lives longer: it is for one action that is about to be done. */
 export const MAX_ACTION_TTL_SECONDS = 60
