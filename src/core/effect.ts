@@ -35,6 +35,8 @@ export interface EffectReport {
    * output is a column as it stands in a table; absent: what stands under which name cannot be told.
    */
   readonly renamed?: Readonly<Record<string, readonly string[]>>
+  /** Of rows that a command computed: every column that went into them. Absent: that cannot be told either. */
+  readonly mentioned?: readonly string[]
 }
 
 /** The least upper bound of two effects. */

@@ -57,6 +57,8 @@ export interface ObservedCall {
   readonly consequential: boolean
   /** `EffectReport.renamed`. */
   readonly renamed?: Readonly<Record<string, readonly string[]>>
+  /** `EffectReport.mentioned`. */
+  readonly mentioned?: readonly string[]
 }
 
 export interface ObserveInput {
@@ -78,7 +80,8 @@ export interface ObserveInput {
  * Labels every leaf of `value` by the manifest and hashes its tokens. An output that nobody described is `UNDETERMINED`.
  * Where the call carried a command, that chose what stands under which name: `SELECT note AS email`. The label is then that
  * of the column behind the name where `renamed` tells it, and the chosen rows are at best `internal` under an untrusted
- * command; else it is the worst that the manifest names, no better than the command, and vouches for nothing. Bounded by `MAX_TOKENS`; past it `truncated` is set and what was left out matches nothing.
+ * command; else it is the join of the columns that are `mentioned`, or the worst that the manifest names, in no case better
+ * than the command, and vouches for nothing. Bounded by `MAX_TOKENS`; past it `truncated` is set and what was left out matches nothing.
  *
  * Does not promise to find a value that the source split, encoded or spelled out; such a value matches nothing and takes
  * the join of everything observed.
@@ -132,16 +135,16 @@ function isChosen(call: ObservedCall | undefined): boolean {
 /** The labels of the manifest, by the names of the columns that a command took; the worst where that cannot be told. */
 function chooseLabels(output: ToolManifest['output'] | Label, call: ObservedCall | undefined): Labeller {
   const labeller = createLabeller(output)
-  if (commandsOf(call).length === 0) return labeller
-  const renamed = call?.renamed
-  if (renamed === undefined) return { label: () => labeller.worst, worst: labeller.worst }
+  if (call === undefined || commandsOf(call).length === 0) return labeller
+  const { renamed, mentioned } = call
+  if (renamed === undefined && mentioned === undefined) return { label: () => labeller.worst, worst: labeller.worst }
+  const base = renamed === undefined ? toLabel(output) : undefined
+  const behind = (segment: string): readonly string[] =>
+    renamed === undefined ? (mentioned ?? []) : Object.hasOwn(renamed, segment) ? (renamed[segment] ?? []) : []
   const label: Labeller['label'] = (path) =>
     path
-      .flatMap((segment, index) =>
-        (Object.hasOwn(renamed, segment) ? (renamed[segment] ?? []) : []).map((column) => path.with(index, column)),
-      )
-      .map((behind) => labeller.label(behind))
-      .reduce(joinLabel, labeller.label(path))
+      .flatMap((segment, index) => behind(segment).map((column) => labeller.label(path.with(index, column))))
+      .reduce(joinLabel, joinLabel(labeller.label(path), base ?? labeller.label(path)))
   return { label, worst: labeller.worst }
 }
 

@@ -53,4 +53,37 @@ describe('what stands under which name', () => {
   ])('cannot be told of %s', (sql) => {
     expect(effects(sql).renamed).toBeUndefined()
   })
+
+  it.each<[string, readonly string[]]>([
+    ['SELECT lower(note), max(email) FROM orders WHERE id = 1', ['email', 'id', 'note']],
+    [
+      'WITH t AS (SELECT customer_id, sum(total) AS s FROM orders GROUP BY 1) SELECT c.name, s * 2 FROM t JOIN customers c ON c.id = customer_id',
+      ['customer_id', 'id', 'name', 's', 'total'],
+    ],
+    ["SELECT 'eve@attacker.example' AS email", []],
+    ['SELECT email FROM customers UNION SELECT note FROM orders', ['email', 'note']],
+    ['SELECT x.a FROM (SELECT note FROM orders) x(a)', ['a', 'note']],
+    ['WITH x(a) AS (SELECT note FROM orders) SELECT a FROM x', ['a', 'note']],
+    ['SELECT (SELECT note FROM orders LIMIT 1) AS email', ['note']],
+  ])('%s is made of no other columns', (sql, columns) => {
+    expect(effects(sql).mentioned).toEqual(columns)
+  })
+
+  it.each([
+    'SELECT lower(x) FROM (SELECT * FROM orders) x(x)',
+    'SELECT o::text FROM orders o',
+    'SELECT row_to_json(orders) FROM orders',
+    'SELECT to_jsonb(x) FROM (SELECT note FROM orders) x',
+    'WITH x AS (TABLE orders) SELECT upper(email) FROM x',
+    'SELECT upper(email) FROM orders o(id, email)',
+    'SELECT upper(email) FROM (orders JOIN customers ON true) AS j(email)',
+    'SELECT upper(o.quote_literal) FROM orders o',
+    'SELECT upper((o).note) FROM orders o',
+    'SELECT unknown_function(id) FROM orders',
+    "SELECT query_to_xml('select note from orders', true, true, '')",
+    'EXPLAIN SELECT lower(note) FROM orders',
+    'SELECT public.lower(id) FROM orders',
+  ])('nobody knows of what %s is made', (sql) => {
+    expect(effects(sql).mentioned).toBeUndefined()
+  })
 })

@@ -99,3 +99,34 @@ function isNumber(value: Json | undefined): boolean {
   const isColumns = toList(call['args']).every((argument) => toBody(argument, 'ColumnRef') !== undefined)
   return names.length === 1 && NUMBERS.has(names[0] ?? '') && isColumns
 }
+
+/**
+ * The names of all columns that could have gone into what the statements give out; undefined where that cannot be told:
+ * `*`, a row as a whole, columns that were given other names. Over-reports: a column of a condition counts too. Holds only
+ * for statements that call nothing unknown.
+ */
+export function findMentioned(statements: readonly JsonObject[]): readonly string[] | undefined {
+  const columns = new Set<string>()
+  const sources = new Set<string>()
+  const isKnown = statements.every((statement) => collect(statement, columns, sources))
+  return isKnown && [...columns].every((name) => !sources.has(name)) ? [...columns].toSorted() : undefined
+}
+
+/** False where something was met that hides columns. */
+function collect(value: Json, columns: Set<string>, sources: Set<string>): boolean {
+  if (Array.isArray(value)) return value.every((item: Json) => collect(item, columns, sources))
+  if (!isJsonObject(value)) return true
+  if ('A_Star' in value || 'A_Indirection' in value || 'ExplainStmt' in value) return false
+  const fields = toList(toBody(value, 'ColumnRef')?.['fields'])
+  const last = toStringNode(fields.at(-1))
+  if (last !== undefined) columns.add(last)
+  // A table under another list of names. Below it, in a query, the columns behind the names are met themselves.
+  const alias = toBody(value, 'RangeVar')?.['alias'] ?? toBody(value, 'JoinExpr')?.['alias']
+  if (isJsonObject(alias) && toList(alias['colnames']).length > 0) return false
+  for (const name of ['relname', 'aliasname', 'ctename']) {
+    const source = toText(value[name])
+    if (source !== undefined) sources.add(source)
+  }
+  const mayCall = fields.length > 1 && last !== undefined && HARMLESS_FUNCTIONS.has(last) && !BUILT_IN_TYPES.has(last)
+  return !mayCall && Object.values(value).every((member) => member === undefined || collect(member, columns, sources))
+}

@@ -3,11 +3,11 @@
  * What a text of SQL does, by PostgreSQL's own parser. It never under-reports as far as the text tells: the lists of
  * node types, functions, operators and types that are known to be harmless are closed, and the rest is not harmless.
  */
-import { toWorstReport, type EffectReport } from '../core/effect.ts'
+import { isConsequential, toWorstReport, type EffectReport } from '../core/effect.ts'
 import type { JsonObject } from '../core/json.ts'
 import { createFacts, raise, raiseWorst, toNode, toReport, type Facts } from './sql-facts.ts'
 import { createSqlParser, type Parsed } from './sql-parser.ts'
-import { findRenamed } from './sql-names.ts'
+import { findMentioned, findRenamed } from './sql-names.ts'
 import { limitTo } from './sql-queries.ts'
 import { walkStatement } from './sql-statements.ts'
 import { findTextHazard } from './sql-text.ts'
@@ -54,7 +54,11 @@ function toEffects(sql: string, ownSession: boolean, parse: (sql: string) => Par
   for (const statement of parsed.statements) judge(statement, ownSession, facts)
   judgeTransactions(parsed.statements, ownSession, facts)
   const renamed = findRenamed(parsed.statements)
-  return { ...toReport(facts), ...(renamed === undefined ? {} : { renamed }) }
+  const report = toReport(facts)
+  if (renamed !== undefined) return { ...report, renamed }
+  // What calls unknown code reads whatever it likes.
+  const mentioned = isConsequential(report.effect) ? undefined : findMentioned(parsed.statements)
+  return { ...report, ...(mentioned === undefined ? {} : { mentioned }) }
 }
 
 function judge(statement: JsonObject, ownSession: boolean, facts: Facts): void {

@@ -9,7 +9,9 @@ import { isConsequential } from '../core/effect.ts'
 import type { OutcomeEntry } from '../core/entry.ts'
 import { RefusedError } from '../core/errors.ts'
 import type { Json } from '../core/json.ts'
+import { joinLabel, UNDETERMINED } from '../core/manifest.ts'
 import { discharge } from '../core/obligations.ts'
+import { createLabeller } from '../core/output-label.ts'
 import type { Reason } from '../core/reasons.ts'
 import { begunRecord } from '../core/records.ts'
 import { toRefusal } from '../core/refusal.ts'
@@ -177,9 +179,18 @@ async function settleOutcome(options: EnforcerOptions, decided: Decided, outcome
     }
     throw new RangeError('the outcome met too many conflicts')
   })
-  // The label is in force once applied; only what changed something waits for the disk as well (invariant 1).
-  if (isConsequential(gathered.evidence.effect.effect)) await durable
-  else durable.catch(() => options.histories.clear())
+  // The label is in force once applied; what must not be lost waits for the disk as well (invariant 1).
+  durable.catch(() => options.histories.clear())
+  if (isConsequential(gathered.evidence.effect.effect) || isTelling(decided)) await durable
+}
+
+/** Confidential or untrusted, or after something that was: without its label a later action would be judged too kindly. */
+function isTelling({ gathered }: Decided): boolean {
+  const { tool, provenance } = gathered.evidence
+  const output = tool.status === 'accepted' ? createLabeller(tool.tool.output).worst : UNDETERMINED
+  const { trust, confidentiality } = joinLabel(output, provenance.taint)
+  const isPlain = (trust === 'own' || trust === 'internal') && ['public', 'internal'].includes(confidentiality)
+  return !isPlain
 }
 
 async function toOutcomeCommit(options: EnforcerOptions, decided: Decided, outcome: Outcome): Promise<CommitUnit> {
@@ -243,6 +254,7 @@ async function toLabelled(options: EnforcerOptions, decided: Decided, value: Jso
       provenance,
       consequential: isConsequential(effect.effect),
       ...(effect.renamed === undefined ? {} : { renamed: effect.renamed }),
+      ...(effect.mentioned === undefined ? {} : { mentioned: effect.mentioned }),
     },
   })
   return { reads: { [loaded.key]: loaded.version }, writes }
@@ -250,14 +262,19 @@ async function toLabelled(options: EnforcerOptions, decided: Decided, value: Jso
 
 /** Labels something that is emitted before the result. */
 async function label(options: EnforcerOptions, decided: Decided, value: Json): Promise<void> {
-  await options.lanes.run(decided.request.actor.jkt ?? decided.request.context.txn ?? '', async () => {
-    for (let tries = 0; tries < OUTCOME_ATTEMPTS; tries += 1) {
-      const result = await options.store.commit(await toLabelled(options, decided, value))
-      if (result.status === 'applied') {
-        result.durable.catch(() => options.histories.clear())
-        return
+  const { durable } = await options.lanes.run(
+    decided.request.actor.jkt ?? decided.request.context.txn ?? '',
+    async () => {
+      for (let tries = 0; tries < OUTCOME_ATTEMPTS; tries += 1) {
+        const result = await options.store.commit(await toLabelled(options, decided, value))
+        if (result.status === 'applied') {
+          result.durable.catch(() => options.histories.clear())
+          // Wrapped, so that the lane is free again before the disk answers.
+          return { durable: result.durable }
+        }
       }
-    }
-    throw new RangeError('the label met too many conflicts')
-  })
+      throw new RangeError('the label met too many conflicts')
+    },
+  )
+  if (isTelling(decided)) await durable
 }
