@@ -189,7 +189,7 @@ async function decideOnce(options: EnforcerOptions, request: AccessRequest): Pro
   const afterVerify = performance.now()
   const verdicts = await evaluateAll(options.engines, request, evidence, findings, limits.deadlineMs)
   const afterEvaluate = performance.now()
-  const decision = refuseRise(options, request, gathered, decide({ request, evidence, findings, verdicts }))
+  const decision = refuseRise(options, gathered, decide({ request, evidence, findings, verdicts }))
   telemetry.time('gather', afterGather - started)
   telemetry.time('verify', afterVerify - afterGather)
   telemetry.time('evaluate', afterEvaluate - afterVerify)
@@ -199,12 +199,7 @@ async function decideOnce(options: EnforcerOptions, request: AccessRequest): Pro
 }
 
 /** A rewritten action may not rise in the lattice. */
-function refuseRise(
-  options: EnforcerOptions,
-  request: AccessRequest,
-  gathered: Gathered,
-  decision: Decision,
-): Decision {
+function refuseRise(options: EnforcerOptions, gathered: Gathered, decision: Decision): Decision {
   if (decision.kind !== 'modify') return decision
   const after = options.effects.compute(decision.body, gathered.evidence.tool)
   return isModifyAllowed(gathered.evidence.effect, after) ? decision : toDeny(decision.reason)
