@@ -11,6 +11,7 @@ import { connectAgent, openRaw, toCall, type Agent, type RawSession } from '../s
 import { clearFaults, faults } from '../support/faults.ts'
 import { createInstallation, type Installation } from '../support/installation.ts'
 import { startRecordingUpstream, type RecordingUpstream } from '../support/recording-upstream.ts'
+import { ATTACKER } from '../support/tools.ts'
 
 vi.mock('../../src/stores/memory.ts', async (importOriginal) => {
   const { toFaultyStore } = await import('../support/faults.ts')
@@ -138,6 +139,16 @@ describe('invariant 1: recorded first', () => {
     expect(isAnswered).toBe(false)
     gate.open()
     expect(await answered).toMatchObject({ ok: true })
+  })
+
+  it('does not show what a stranger wrote when its label is lost', async () => {
+    faults.commit = async (unit, real) =>
+      isKind(unit, 'outcome')
+        ? { status: 'applied', indexes: [], durable: Promise.reject(new UnavailableError('the disk is gone')) }
+        : real()
+    const saw = await agent.call('read_inbox', {}, 'read: what the inbox says')
+    expect(saw.ok).toBe(false)
+    expect(JSON.stringify(saw.whole)).not.toContain(ATTACKER)
   })
 
   it('logs the decision before the outcome, one of each', async () => {
