@@ -142,13 +142,13 @@ interface Opened {
   readonly writes: readonly Write[]
 }
 
-/** One open approval per `bind`; at most `limit` per task (design §8). */
+/** One open approval per `bind`; at most `limit` per task, or per agent in tasks that it opens itself (design §8). */
 async function openApproval(store: Store, decided: Decided, limit: number): Promise<Opened | 'approval-limit'> {
   const { request, gathered } = decided
   const { approval, now, bind } = gathered.evidence
   if (approval?.status === 'pending' && approval.expires > now) return { ticket: approval.id, reads: {}, writes: [] }
   const txn = request.context.txn ?? ''
-  const openKey = openApprovalsRecord(txn)
+  const openKey = openApprovalsRecord(toQuota(decided))
   const [record] = await store.get([openKey])
   const open = await stillOpen(store, fromRecord<readonly string[]>(record) ?? [], now)
   if (open.length >= limit) return 'approval-limit'
@@ -162,6 +162,12 @@ async function openApproval(store: Store, decided: Decided, limit: number): Prom
       { key: openKey, value: [...open, fresh.id] },
     ],
   }
+}
+
+/** Whose quota an approval counts in: the task's; an agent opens tasks of connections at will, so that they share one. */
+function toQuota({ request, gathered }: Decided): string {
+  const isOwn = gathered.evidence.task?.openedBy.role === 'connection'
+  return isOwn ? `actor:${request.actor.jkt ?? ''}` : (request.context.txn ?? '')
 }
 
 async function stillOpen(store: Store, ids: readonly string[], now: number): Promise<readonly string[]> {

@@ -176,6 +176,33 @@ describe('an agent that takes all there is', () => {
   })
 })
 
+describe('an agent that opens one connection after another', () => {
+  it('does not drown the approver in questions', async () => {
+    const key = installation.keys.other
+    await installation.serving.composed.services.grants.create(
+      {
+        principal: 'alice',
+        actor: 'other',
+        expires: '1h',
+        operations: [{ tool: 'desk/*', effects: ['read', 'delete'] }],
+      },
+      installation.enrolled.operator,
+    )
+    const pending = async (): Promise<number> => (await installation.serving.composed.services.approvals.list()).length
+    const before = await pending()
+    const reasons: (string | undefined)[] = []
+    for (let round = 0; round < 4; round += 1) {
+      const wire = await openWire(installation.origin, key)
+      for (const id of ['a1', 'a2', 'a3']) {
+        const call = toCall(1, 'delete_record', { id: `${id}${round}` }, `delete: delete record ${id}${round}`)
+        reasons.push((await sendWire(wire.origin, signAgent(wire, call))).reason)
+      }
+    }
+    expect((await pending()) - before).toBe(3)
+    expect(reasons.slice(3)).toEqual(reasons.slice(3).map(() => 'policy.approval-limit'))
+  })
+})
+
 describe('a local process without a key', () => {
   it.each([
     ['a list', ROUTE, rpc('tools/list')],
