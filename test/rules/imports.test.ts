@@ -114,7 +114,7 @@ describe('import rules', () => {
 
   it('loads no store, engine, server or configuration with the public index', () => {
     const folders = new Set([...allLoadedBy('index.ts')].map((file) => file.split('/')[0] ?? ''))
-    expect([...folders].filter((folder) => folder in RULES).toSorted()).toEqual(['core', 'ports'])
+    expect([...folders].filter((folder) => folder in RULES).toSorted()).toEqual(['core'])
   })
 
   it('lets adapters of different hosts not know each other', () => {

@@ -51,5 +51,4 @@ export interface McpGateway {
   close(): Promise<void>
 }
 
-/** The key of the intent argument (contracts, "The intent argument"). */
-export const INTENT_KEY = 'unbearer_intent'
+export { INTENT_KEY } from '../intent.ts'
