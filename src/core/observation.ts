@@ -8,7 +8,7 @@ import { hash } from 'node:crypto'
 import type { Json, JsonObject } from './json.ts'
 import { joinLabel, UNDETERMINED, type Label, type ToolManifest, type Trust } from './manifest.ts'
 import type { ArgumentProvenance, ProvenanceFacts } from './evidence.ts'
-import { leavesOf, pointTo } from './leaves.ts'
+import { leavesOf, pointTo, type OutputLeaf } from './leaves.ts'
 import { createLabeller, type Labeller } from './output-label.ts'
 import { heavy, light, partsOf, toIban, toNumberText, type TextPart } from './tokens.ts'
 
@@ -94,7 +94,7 @@ export function observe(input: ObserveInput): Observation {
   const vouches = !isChosen(input.call)
   let label = joinLabel(toLabel(output), floor)
   for (const leaf of leavesOf(input.value)) {
-    const own = leaf.cut ? labeller.worst : labeller.label(leaf.path)
+    const own = leaf.cut || isUnparted(leaf, output) ? labeller.worst : labeller.label(leaf.path)
     const joined = (leaf.floor ?? []).map((path) => labeller.label(path)).reduce(joinLabel, joinLabel(own, floor))
     label = joinLabel(label, joined)
     if (leaf.key) tables.addLoose(joined, leaf.text)
@@ -113,6 +113,15 @@ export function observe(input: ObserveInput): Observation {
     stored: input.call?.consequential ?? false,
     truncated: tables.truncated() || said.truncated(),
   }
+}
+
+/**
+ * True for a text that the manifest expects to have fields and that could not be taken apart (`3 rows: [{…}]`, CSV): what
+ * stands in it may be any of them.
+ */
+function isUnparted({ path, key, text }: OutputLeaf, output: Label | ToolManifest['output']): boolean {
+  const hasFields = 'fields' in output && Object.keys(output.fields ?? {}).length > 0
+  return hasFields && !key && text !== '' && (path.length === 0 || path.join('/') === 'content/[]/text')
 }
 
 function toLabel({ trust, confidentiality }: Label): Label {
