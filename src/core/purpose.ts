@@ -9,6 +9,8 @@ import { light, quotedOf, toIban, toNumberText, wholePartsOf, type TokenKind } f
 /** The tokens of a purpose, by kind, in `light` form. */
 export interface PurposeTokens {
   readonly byKind: ReadonlyMap<TokenKind, ReadonlySet<string>>
+  /** Numbers that could be amounts: not those that only ever say which order or customer. */
+  readonly amounts: ReadonlySet<string>
   /** Exactly as written, for what must match in case too. */
   readonly exact: ReadonlySet<string>
 }
@@ -43,7 +45,17 @@ export function tracePurpose(purpose: string): PurposeTokens {
   for (const { kind, text: token } of quotedOf(text)) add(kind, token)
   for (const [chunk] of text.matchAll(/\S+/gu)) exact.add(chunk.replace(/^["'`(]{1,3}|["'`).,;:!?]{1,3}$/g, ''))
   for (const found of text.matchAll(/["'`]([^"'`\n]{1,200})["'`]/g)) exact.add(found[1] ?? '')
-  return { byKind, exact }
+  return { byKind, amounts: toAmounts(text), exact }
+}
+
+/** `order 77`, `invoice no. 1250`, `#12`: a number that names a thing. `Order 3 pizzas` does not. */
+const NAMING =
+  /#\s?\d[\d.,]*|(?:(?<!^\s*|[.!?;:,]\s*|\b(?:to|please|and|then)\s+)\border|\b(?:customer|client|user|invoice|ticket|case|issue|account|contract|reference|ref|transaction|payment|booking|reservation|article|item|product|sku|room|line|row|page|id|no|nr|number))s?\b[.:]?\s*(?:(?:id|no|nr|number)\b[.:]?\s*)?#?\d[\d.,]*/giu
+
+function toAmounts(text: string): ReadonlySet<string> {
+  const amounts = new Set<string>()
+  for (const { kind, text: token } of wholePartsOf(text.replace(NAMING, ' '))) if (kind === 'number') amounts.add(token)
+  return amounts
 }
 
 /**
@@ -53,7 +65,9 @@ export function tracePurpose(purpose: string): PurposeTokens {
 export function isVouched(tokens: PurposeTokens, role: ArgumentRole, value: string): boolean {
   if (role === 'credential' && !tokens.exact.has(value)) return false
   const text = light(value)
-  if (text === '') return false
+  // Blanks around an address are nothing; a line break can begin another line of a mail's head.
+  if (text === '' || /\p{Cc}/u.test(value)) return false
+  if (role === 'amount') return tokens.amounts.has(inKind('number', text))
   return FITTING[role].some((kind) => tokens.byKind.get(kind)?.has(inKind(kind, text)) === true)
 }
 
