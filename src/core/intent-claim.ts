@@ -45,9 +45,9 @@ function toClaim(kind: EffectKind): Effect {
 /** Verbs by what they claim, in their base form. Everything else claims `read`. */
 const VERBS: Readonly<Record<Exclude<EffectKind, 'read'>, string>> = {
   write:
-    'write add append insert create modify edit save store rename move mark cancel reschedule assign set put register upload import replace correct fix enter fill book reserve schedule update change record subscribe invite post draft archive complete close open',
+    'write add append insert create modify edit save store rename move mark cancel reschedule arrange assign set put register upload import replace correct fix enter fill book reserve schedule update change record subscribe invite post draft archive complete close open',
   delete: 'delete remove drop truncate erase wipe purge destroy clear discard',
-  send: 'send forward notify reply respond publish share tell contact submit e-mail email mail message text post tweet invite',
+  send: 'send forward notify reply respond publish share tell contact submit e-mail email mail message text post tweet invite schedule reschedule arrange',
   spend: 'pay buy purchase spend transfer refund order charge reimburse donate wire',
   execute: 'execute run launch deploy invoke compile install restart',
   admin: 'grant revoke administer authorize authorise promote reconfigure permit enrol enroll',
