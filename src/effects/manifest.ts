@@ -139,7 +139,9 @@ function toLeaves(facts: Known, args: JsonObject, roles: readonly ArgumentRole[]
   const found: string[] = []
   for (const leaf of argumentLeavesOf(args, MAX_LEAVES, () => false)) {
     if (leaf === undefined) found.push('*')
-    else if (roles.includes(roleOf(facts, leaf.segments))) found.push(String(leaf.value))
+    // A flag names nothing and is no address.
+    else if (typeof leaf.value !== 'boolean' && roles.includes(roleOf(facts, leaf.segments)))
+      found.push(String(leaf.value))
   }
   return found
 }
