@@ -1,7 +1,8 @@
 /**
  * @module
  * Whether a statement itself bounds how much it touches. Simple rules that err to "no"; `docs/reference/effects.md` has
- * them in words. Without the catalog nothing here knows what a key is: an equality is taken for one.
+ * them in words. Without the catalog nothing here knows what a key is: for a query an equality is taken for one, for a
+ * change only an equality of a column whose name says that it tells rows apart (`status = 'open'` may be every row).
  */
 import type { Json, JsonObject } from '../core/json.ts'
 import { isJsonObject } from '../core/json.ts'
@@ -14,6 +15,12 @@ const MAX_LIMIT = 1_000
 /** System columns, of which most have one value in a whole table. */
 const SYSTEM_COLUMNS: ReadonlySet<string> = new Set(['tableoid', 'xmin', 'xmax', 'cmin', 'cmax'])
 
+/** What columns that tell rows apart are called, and what they are not although they end alike. */
+const KEYS =
+  /^(?:.*_)?(?:id|uuid|guid|oid|pk|key|no|nr|num|number|sku|isbn|ean|iban|email|mail|slug|username|login|handle|ref|reference|code|name|path|url|title)$|[a-z](?:Id|ID|Uuid|UUID|Key|No|Number|Code|Ref|Name|Email)$/
+const SHARED =
+  /^(?:.*_)?(?:tenant|org|organi[sz]ation|company|workspace|team|department|group|category|status|state|type|kind|role|country|region|city|postal|zip|currency|language|lang|locale|plan|source|priority|stage|level|segment|brand|warehouse|store|shop)_?(?:id|uuid|key|no|nr|num|number|code|ref|name)$/i
+
 /** True for a query of at most `MAX_LIMIT` rows, of summaries alone, of no table, or of one table by an equality. */
 export function isBoundedSelect(select: JsonObject): boolean {
   if (isSmallLimit(select)) return true
@@ -25,14 +32,19 @@ export function isBoundedSelect(select: JsonObject): boolean {
   if (from.length === 0) return !holds(select['targetList'], 'SubLink')
   if (select['groupClause'] === undefined && isSummary(select)) return true
   const table = from.length === 1 ? toBody(from[0], 'RangeVar') : undefined
-  return table !== undefined && isKeyed(select['whereClause'], toAlias(table), false)
+  return (
+    table !== undefined && isKeyed(select['whereClause'], { table: toAlias(table), qualified: false, isKey: isAny })
+  )
 }
 
-/** True for an UPDATE or DELETE that an equality on a column of its own table picks the rows of. */
+/** True for an UPDATE or DELETE that an equality on a key of its own table, by its name, picks the rows of. */
 export function isBoundedChange(change: JsonObject, others: Json | undefined): boolean {
   const table = change['relation']
   const joined = toList(others).length > 0
-  return isJsonObject(table) && isKeyed(change['whereClause'], toAlias(table), joined)
+  return (
+    isJsonObject(table) &&
+    isKeyed(change['whereClause'], { table: toAlias(table), qualified: joined, isKey: isTelling })
+  )
 }
 
 /** True for an INSERT of listed rows or of a bounded query. */
@@ -76,11 +88,21 @@ function holdsSummary(value: Json | undefined): boolean {
   return (name !== undefined && SUMMARIES.has(name)) || Object.values(value).some(holdsSummary)
 }
 
-/** True when `where` is, or is a conjunction with, an equality of a column of `table` with constants. */
-function isKeyed(where: Json | undefined, table: string, qualified: boolean): boolean {
+interface Keyed {
+  readonly table: string
+  /** Whether a column has to say that it is one of `table`. */
+  readonly qualified: boolean
+  readonly isKey: (column: string) => boolean
+}
+
+const isAny = (): boolean => true
+const isTelling = (column: string): boolean => KEYS.test(column) && !SHARED.test(column)
+
+/** True when `where` is, or is a conjunction with, an equality of a key of a table with constants. */
+function isKeyed(where: Json | undefined, keyed: Keyed): boolean {
   const node = toNode(where)
   if (node?.tag === 'BoolExpr' && node.body['boolop'] === 'AND_EXPR') {
-    return toList(node.body['args']).some((part) => isKeyed(part, table, qualified))
+    return toList(node.body['args']).some((part) => isKeyed(part, keyed))
   }
   if (node?.tag !== 'A_Expr' || toNames(node.body['name']).join('.') !== '=') return false
   const { kind, lexpr, rexpr } = node.body
@@ -89,17 +111,17 @@ function isKeyed(where: Json | undefined, table: string, qualified: boolean): bo
       [lexpr, rexpr],
       [rexpr, lexpr],
     ]
-    return sides.some(([column, value]) => isColumnOf(column, table, qualified) && isConstant(value))
+    return sides.some(([column, value]) => isKeyOf(column, keyed) && isConstant(value))
   }
   if (kind !== 'AEXPR_IN' && kind !== 'AEXPR_OP_ANY') return false
   const list = toBody(rexpr, 'List')?.['items'] ?? toBody(rexpr, 'A_ArrayExpr')?.['elements']
-  return isColumnOf(lexpr, table, qualified) && Array.isArray(list) && list.every(isConstant)
+  return isKeyOf(lexpr, keyed) && Array.isArray(list) && list.every(isConstant)
 }
 
-function isColumnOf(value: Json | undefined, table: string, qualified: boolean): boolean {
+function isKeyOf(value: Json | undefined, { table, qualified, isKey }: Keyed): boolean {
   const fields = toList(toBody(value, 'ColumnRef')?.['fields'])
   const name = toStringNode(fields.at(-1))
-  if (name === undefined || SYSTEM_COLUMNS.has(name)) return false
+  if (name === undefined || SYSTEM_COLUMNS.has(name) || !isKey(name)) return false
   const qualifier = toStringNode(fields.at(-2))
   return qualifier === undefined ? !qualified : qualifier === table
 }
