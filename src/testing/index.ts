@@ -10,3 +10,14 @@ export {
   type StoreHarness,
 } from './store-contract.ts'
 export { engineContract, sampleDocument, type EngineBehaviour, type MakeEngine } from './engine-contract.ts'
+export {
+  adapterContract,
+  type AdapterHarness,
+  type AdapterTrait,
+  type AdapterUnderTest,
+  type AdapterWorld,
+  type CallOptions,
+  type ContractTool,
+  type Seen,
+} from './adapter-contract.ts'
+export { createScriptedPep, type PepScript, type ScriptedPep } from './scripted-pep.ts'
