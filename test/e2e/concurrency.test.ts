@@ -1,14 +1,31 @@
 /**
  * @module
  * Many calls at once: budgets count exactly, a narrowed action is what runs, and neighbours do not stop each other.
+ *
+ * Broken once on purpose, and the test that fell:
+ *
+ * | broken on purpose                                              | fell                                                   |
+ * | -------------------------------------------------------------- | ------------------------------------------------------ |
+ * | `pdp/commit.ts` nothing is debited                             | of three, eight at once; of an amount count the amount |
+ * | `pdp/lanes.ts` no order, and `pdp/commit.ts` reads no versions | of three, eight at once; is not widened by it          |
+ * | `pdp/lanes.ts` no order                                        | all succeed (memory)                                   |
  */
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 
 import type { DecisionEntry } from '../../src/core/entry.ts'
-import type { JsonObject } from '../../src/index.ts'
+import type { JsonObject, Store } from '../../src/index.ts'
 import { connectAgent, type Agent, type Saw } from '../support/agent.ts'
+import { clearFaults, faults } from '../support/faults.ts'
 import { createInstallation, type Installation, type InstallationOptions } from '../support/installation.ts'
 import { startRecordingUpstream, type RecordingUpstream } from '../support/recording-upstream.ts'
+
+vi.mock('../../src/stores/memory.ts', async (importOriginal) => {
+  const { toFaultyStore } = await import('../support/faults.ts')
+  const real = await importOriginal<typeof import('../../src/stores/memory.ts')>()
+  const createMemoryStore = (options: Parameters<typeof real.createMemoryStore>[0]): Store =>
+    toFaultyStore(real.createMemoryStore(options))
+  return { createMemoryStore }
+})
 
 interface Stage {
   readonly upstream: RecordingUpstream
@@ -19,6 +36,7 @@ interface Stage {
 const closers: (() => Promise<void>)[] = []
 
 afterEach(async () => {
+  clearFaults()
   for (const close of closers.splice(0).toReversed()) await close()
 })
 
@@ -113,8 +131,13 @@ describe('an action that is narrowed', () => {
 })
 
 describe('sixteen calls of one agent at once', () => {
+  // A budget that all of them change: without a lane each would spoil what the others have read.
+  const grant = { budgets: [{ id: 'calls', limit: 100 }] }
+
   it.each(['memory', 'sqlite'] as const)('all succeed (%s)', async (store) => {
-    const { agent, upstream, installation } = await stage({}, 'Look at everything', { store })
+    const { agent, upstream, installation } = await stage(grant, 'Look at everything', { store })
+    // Reads that take a while, so that the calls do meet.
+    faults.beforeGet = async () => new Promise((resolve) => setTimeout(resolve, 1))
     const saws = await many(16, async (index) => agent.call('read_record', { id: `r${index}` }))
     expect(reasonsOf(saws)).toEqual([])
     expect(upstream.calls).toHaveLength(16)
@@ -126,7 +149,7 @@ describe('sixteen calls of one agent at once', () => {
   })
 
   it.each(['memory', 'sqlite'] as const)('all succeed when they are one and the same write (%s)', async (store) => {
-    const { agent, upstream } = await stage({}, 'Update record r1', { store })
+    const { agent, upstream } = await stage(grant, 'Update record r1', { store })
     const saws = await many(16, async () => agent.call('write_record', { id: 'r1' }, 'write: update record r1'))
     expect(reasonsOf(saws)).toEqual([])
     expect(upstream.calls).toHaveLength(16)

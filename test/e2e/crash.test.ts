@@ -2,6 +2,12 @@
  * @module
  * `kill -9` of the server in the middle of an action that changes something. Afterwards nobody knows whether it was done,
  * and that is what the agent is told.
+ *
+ * Broken once on purpose, and the test that fell:
+ *
+ * | broken on purpose                          | fell                                         |
+ * | ------------------------------------------ | -------------------------------------------- |
+ * | `pdp/commit.ts` nothing is marked as begun | leaves an action whose outcome is unknown, … |
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,6 +1,16 @@
 /**
  * @module
  * Revocation end to end: the next call, what is in flight, after a restart, and where the store fails.
+ *
+ * Broken once on purpose, and the test that fell:
+ *
+ * | broken on purpose                                           | fell                                                                |
+ * | ----------------------------------------------------------- | ------------------------------------------------------------------- |
+ * | `pdp/enforcer.ts` a flight without dimensions               | what is in flight … by actor, subject, grant, task, all             |
+ * | `pdp/enforcer.ts` the flight begins after the disk          | by an ancestor of its grant, while the decision goes to the disk, … |
+ * | `pdp/gather.ts` one under way hides another that is unknown | is challenged again also while an approved repetition …             |
+ * | `server/revocations.ts` an unrecorded revocation is fresh   | is in force all the same, and everything else is denied as stale …  |
+ * | `server/revocations.ts` the record is not written           | of every dimension is denied, before and after a restart            |
  */
 import { afterEach, describe, expect, it, vi } from 'vitest'
 

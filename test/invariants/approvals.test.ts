@@ -2,6 +2,19 @@
  * @module
  * Invariants 4 (intent never grants) and 5 (approval is for one action), through the real gateway, with the approver's
  * answers over the real control plane.
+ *
+ * Broken once on purpose, and the test that fell:
+ *
+ * | broken on purpose                                          | fell                                                                       |
+ * | ---------------------------------------------------------- | -------------------------------------------------------------------------- |
+ * | `core/verify/intent.ts` claim and effect are not compared  | narrows: a read that is said to be one does not write                      |
+ * | `pdp/commit.ts` `consumeApproval` writes nothing           | holds the action, … runs it once …; runs it once, however many ask at once |
+ * | `server/approvals.ts`, `control.ts` an operator may answer | is not given by the key of anybody but an approver                         |
+ * | `server/approvals.ts` the signature is not verified        | is not given by a signature over something else                            |
+ * | `pdp/gather.ts` `bind` without the action                  | does not serve another argument, another task, or another agent            |
+ * | `pdp/gather.ts` `bind` without the task                    | does not serve another argument, another task, or another agent            |
+ * | `core/decide.ts` `isRefused` is false                      | stays denied                                                               |
+ * | `core/decide.ts` `isOpen` is true                          | expires                                                                    |
  */
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 

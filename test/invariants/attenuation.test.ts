@@ -2,6 +2,14 @@
  * @module
  * Invariant 8 (attenuation is monotone): a child grant is contained in its parent or is refused, and a chain is only as good
  * as each of its grants, at the time of each action.
+ *
+ * Broken once on purpose, and the test that fell:
+ *
+ * | broken on purpose                                                 | fell                                |
+ * | ----------------------------------------------------------------- | ----------------------------------- |
+ * | `server/grants.ts` `assertContained` returns at once              | all eleven that are wider           |
+ * | `core/verify/scope.ts` only the leaf in time, links not contained | ends when the parent has expired, … |
+ * | `core/verify/budget.ts` only the leaf is debited                  | debits the budget of the parent too |
  */
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 

@@ -2,6 +2,19 @@
  * @module
  * Invariants 3 (no bearer) and 6 (agents hold no upstream secrets): everything that an agent's wire ever carried is in the
  * hands of somebody else, and nothing that they send with it is performed.
+ *
+ * Broken once on purpose, and the test that fell:
+ *
+ * | broken on purpose                                         | fell                                                                           |
+ * | --------------------------------------------------------- | ------------------------------------------------------------------------------ |
+ * | `crypto/session-credential.ts` `cnf.jkt` is not compared  | the session credential with the signature of another enrolled agent            |
+ * | `pdp/authenticate.ts` the nonce of an agent is not burned | every captured request, sent again as it was                                   |
+ * | `pdp/authenticate.ts` any role may be an agent            | the session credential with the signature of the operator, approver, host, pep |
+ * | `config/compose.ts` a session for the task of another     | the task of an agent, under the key of another                                 |
+ * | `pdp/enforcer.ts` grade `none` mints                      | `e2e/observe.test.ts`: … records why, and mints nothing                        |
+ * | `server/app.ts` `none` in `enforce`                       | `e2e/observe.test.ts`: refuses a request without proof                         |
+ * | `mcp/http-upstream.ts` without the configured headers     | carries the secret of the upstream to it, and nothing of the agent             |
+ * | `adapters/intent.ts` the intent stays among the arguments | `e2e/chain.test.ts`: never sees the intent argument …                          |
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 

@@ -2,6 +2,22 @@
  * @module
  * Invariants 1 (recorded first), 2 (fail closed) and 7 (engines fail to deny), through the real gateway and enforcer.
  * What is asserted is what reached the upstream, not only what the agent was told.
+ *
+ * Broken once on purpose, and the test that fell:
+ *
+ * | broken on purpose                                          | fell                                                                                         |
+ * | ---------------------------------------------------------- | -------------------------------------------------------------------------------------------- |
+ * | `pdp/enforcer.ts` `waitForDisk` without `await durable`    | does not act when the decision does not become durable; … before the decision is on the disk |
+ * | `pdp/perform.ts` the outcome of a change is not awaited    | does not tell of a change before its outcome is on the disk                                  |
+ * | `pdp/perform.ts` `isTelling` is false                      | does not show what a stranger wrote when its label is lost                                   |
+ * | `pdp/perform.ts` `release` settles no outcome              | logs the decision before the outcome, one of each                                            |
+ * | `pdp/evaluate.ts` `withDeadline` waits for the work        | gathering that takes longer than the deadline; an engine that is late                        |
+ * | `pdp/enforcer.ts` `tryCommit` takes a conflict for applied | a store that keeps changing under the decision                                               |
+ * | `core/parse-json.ts` duplicate names pass                  | input that cannot be parsed without doubt: duplicate names                                   |
+ * | `core/verify/scope.ts` an unknown tool passes              | an unknown tool                                                                              |
+ * | `core/objections.ts` only the verdict `deny` objects       | an engine that throws; … says error; … has nothing to say; … is late                         |
+ * | `pdp/evaluate.ts` an engine that throws permits            | an engine that throws                                                                        |
+ * | `engines/cedar-encoding.ts` `HOSTILE` is empty             | an argument that Cedar would read as `__entity`, `__extn`, `__expr`                          |
  */
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 

@@ -2,6 +2,13 @@
  * @module
  * Invariant 10 (replayable): every decision of a run is decided again from the evidence that was recorded, with the verdicts
  * of the engine as recorded, and comes out the same; and so do the verdicts themselves from the same policies.
+ *
+ * Broken once on purpose, and the test that fell:
+ *
+ * | broken on purpose                                         | fell                                  |
+ * | --------------------------------------------------------- | ------------------------------------- |
+ * | `pdp/commit.ts` the evidence is recorded without its time | the same findings; the same decisions |
+ * | `core/decide.ts` remembers earlier calls                  | the same decisions                    |
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 

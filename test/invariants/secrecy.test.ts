@@ -2,6 +2,15 @@
  * @module
  * Invariant 9 (nothing secret leaves): `serve` as a process of its own, with a canary in everything that is secret, and
  * every place read afterwards where none of them may stand.
+ *
+ * Broken once on purpose, and the test that fell:
+ *
+ * | broken on purpose                                         | fell                                         |
+ * | --------------------------------------------------------- | -------------------------------------------- |
+ * | `pdp/log-entries.ts` the salt is constant                 | commits to equal values with different salts |
+ * | `pdp/commit.ts` the stated intent stands in the entry     | in no leaf of the log                        |
+ * | `mcp/message.ts` a malformed body comes back in the error | in no error that anybody is told             |
+ * | `pdp/enforcer.ts` the tool is a label of the metric       | in no metric                                 |
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
