@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -116,6 +116,15 @@ describe('unbearer init', () => {
     expect(again.exit).toBe(2)
     expect(again.err).toContain('overwrites nothing')
     expect(await readFile(join(installed, 'keys', 'issuer.jwk'), 'utf8')).toBe(before)
+  })
+
+  it('leaves a folder of policies that is there alone, and does not take it for its own', async () => {
+    await mkdir(join(dir, 'clone', 'policies'), { recursive: true })
+    const made = await unbearer('init', '--dir', 'clone')
+    expect(made).toMatchObject({ exit: 0 })
+    expect(await readFile(join(dir, 'clone', 'unbearer.yaml'), 'utf8')).toContain('policies: ./unbearer-policies')
+    expect(await readdir(join(dir, 'clone', 'policies'))).toEqual([])
+    expect(await unbearer('init', '--dir', 'clone')).toMatchObject({ exit: 2 })
   })
 
   it('declares another user, and leaves nothing behind when it may not', async () => {

@@ -37,7 +37,7 @@ export const initCommand: Command = {
 }
 
 const POLICIES = fileURLToPath(new URL('../../policies/', import.meta.url))
-const FOLDERS = ['keys', 'state', 'head', 'manifests', 'policies'] as const
+const FOLDERS = ['keys', 'state', 'head', 'manifests'] as const
 /** The keys of people and applications, enrolled here; the keys of the gateway itself are not enrolled. */
 const ENROLLED: readonly KeyRole[] = ['operator', 'approver', 'host']
 const KEYS = ['issuer', 'log', ...ENROLLED] as const
@@ -47,18 +47,20 @@ async function init(call: Call): Promise<Answer> {
   const deployment = parseDeployment(call)
   await assertFree(dir)
   const issuer = call.text('issuer') ?? `https://unbearer-${randomBytes(5).toString('hex')}.invalid`
-  const text = toYaml(issuer, deployment)
+  // A folder of that name is common, this package has one; its policies would be taken for ours.
+  const policies = (await isThere(join(dir, 'policies'))) ? 'unbearer-policies' : 'policies'
+  const text = toYaml(issuer, deployment, policies)
   // Parsed before anything is written: whatever is wrong with the options is said now.
   const config = parseConfig(text, { dir })
-  await writeFolders(dir)
+  await writeFolders(dir, policies)
   for (const name of KEYS) await writeKeyFile(join(dir, 'keys', `${name}.jwk`), { ...generateKey('Ed25519') })
-  await copyPolicies(join(dir, 'policies'))
+  await copyPolicies(join(dir, policies))
   await enrol(config, dir)
   // Last, so that a configuration is only ever there when all that it speaks of is.
   await writeFile(join(dir, 'unbearer.yaml'), text, { flag: 'wx', mode: 0o600 })
   const at = call.text('dir') === undefined ? '' : ` --config ${join(call.text('dir') ?? '', 'unbearer.yaml')}`
   const json = { dir, config: join(dir, 'unbearer.yaml'), issuer, deployment: toJson(deployment), mode: config.mode }
-  return { exit: 0, json, text: toText(dir, deployment, at) }
+  return { exit: 0, json, text: toText(dir, deployment, at, policies) }
 }
 
 function parseDeployment(call: Call): Deployment {
@@ -71,23 +73,26 @@ function parseDeployment(call: Call): Deployment {
 }
 
 async function assertFree(dir: string): Promise<void> {
-  for (const name of ['unbearer.yaml', ...FOLDERS]) {
-    const isThere = await lstat(join(dir, name)).then(
-      () => true,
-      () => false,
-    )
-    if (isThere)
+  for (const name of ['unbearer.yaml', ...FOLDERS, 'unbearer-policies']) {
+    if (await isThere(join(dir, name)))
       throw new ConfigError(
         `\`${join(dir, name)}\` is there already, and \`init\` overwrites nothing; choose another \`--dir\``,
       )
   }
 }
 
-async function writeFolders(dir: string): Promise<void> {
+async function isThere(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  )
+}
+
+async function writeFolders(dir: string, policies: string): Promise<void> {
   const made = await mkdir(dir, { recursive: true, mode: 0o700 })
   // A umask that shares with a group would make a folder that the start refuses.
   if (made !== undefined) await chmod(dir, 0o700)
-  for (const name of FOLDERS) await mkdir(join(dir, name), { mode: 0o700 })
+  for (const name of [...FOLDERS, policies]) await mkdir(join(dir, name), { mode: 0o700 })
 }
 
 async function copyPolicies(to: string): Promise<void> {
@@ -117,7 +122,7 @@ function toJson(deployment: Deployment): string | { readonly agentUid: number } 
   return deployment === 'same-user' ? deployment : { agentUid: deployment.agentUid }
 }
 
-function toYaml(issuer: string, deployment: Deployment): string {
+function toYaml(issuer: string, deployment: Deployment, policies: string): string {
   const declared = deployment === 'same-user' ? 'same-user' : `{ agentUid: ${deployment.agentUid} }`
   return `# Every key, its default and what an attacker gains from it: docs/reference/config.md of the package.
 # A key that is not known refuses to start.
@@ -136,7 +141,7 @@ mode: observe
 store: sqlite:./state/unbearer.db
 audit: { head: ./head/unbearer.head, checkpointKey: { file: ./keys/log.jwk } }
 keys: { issuer: { file: ./keys/issuer.jwk }, rotate: 30d }
-engine: [{ kind: cedar, policies: ./policies }]
+engine: [{ kind: cedar, policies: ./${policies} }]
 manifests: ./manifests
 
 # The servers behind the gateway. Their secrets stay here: { env: NAME } or { file: PATH }, never a value.
@@ -155,7 +160,7 @@ anomaly: { falsePositivesPerTask: 0.01 }
 `
 }
 
-function toText(dir: string, deployment: Deployment, at: string): string {
+function toText(dir: string, deployment: Deployment, at: string, policies: string): string {
   const means =
     deployment === 'same-user'
       ? [
@@ -170,7 +175,7 @@ function toText(dir: string, deployment: Deployment, at: string): string {
     `Wrote ${dir}:`,
     '  unbearer.yaml   the configuration, in observe mode',
     '  keys/           issuer, log, operator, approver, host: readable by you only; back them up',
-    '  policies/       Cedar, yours to edit',
+    `  ${`${policies}/`.padEnd(15)} Cedar, yours to edit`,
     '  manifests/      what each tool does, once you have accepted it',
     '  state/ head/    the store with the log, and the head of the log: best on another disk',
     '',
