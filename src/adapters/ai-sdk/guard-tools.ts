@@ -25,6 +25,8 @@ export interface GuardToolsOptions {
    * (not guarded at all), or with callbacks that see input before it is decided.
    */
   readonly admit?: readonly string[]
+  /** Milliseconds from a call to the start of its action, after which it never begins. Default 10,000. */
+  readonly deadlineMs?: number
 }
 
 /** The shell behind each `execute` that we made. The AI SDK copies tools, never their functions. */
@@ -55,7 +57,8 @@ export function findShell(tool: object | undefined): Shell | undefined {
   return typeof execute === 'function' ? shells.get(execute) : undefined
 }
 
-function guardOne(task: TaskSource, name: string, tool: object, { upstream, admit = [] }: GuardToolsOptions): object {
+function guardOne(task: TaskSource, name: string, tool: object, options: GuardToolsOptions): object {
+  const { upstream, deadlineMs, admit = [] } = options
   if (findShell(tool) !== undefined) throw new ConfigError(`\`${name}\` is guarded already`)
   const outside = findOutside(tool)
   const isAdmitted = admit.includes(name)
@@ -64,7 +67,14 @@ function guardOne(task: TaskSource, name: string, tool: object, { upstream, admi
   const parts = readTool(name, tool)
   if (parts.execute === undefined) return tool
   const input = readSchema(name, parts.inputSchema)
-  const shell = createShell({ task, upstream, name, description: parts.description, input })
+  const shell = createShell({
+    task,
+    upstream,
+    name,
+    description: parts.description,
+    input,
+    ...(deadlineMs === undefined ? {} : { deadlineMs }),
+  })
   return toShellTool(tool, parts, shell)
 }
 

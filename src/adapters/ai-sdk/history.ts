@@ -26,29 +26,39 @@ export interface HeldAction {
 
 const held = new WeakMap<HostTask, Set<string>>()
 
-/** Remembers an action that waits for a person, here and, where the store outlives the process, over a restart. */
+/** After how many restarts a held action is still known; then the model has to make the call again. */
+const RESTARTS = 8
+
+/** Remembers an action that waits for a person, here and, where the store outlives the process, over restarts. */
 export async function hold(task: HostTask, action: HeldAction): Promise<void> {
   const digest = toDigest(action)
   const known = toHeld(task)
   if (known.has(digest)) return
   known.add(digest)
-  // Without it the call is only refused after a restart, and the model makes it again.
-  await task.claimCall(`held/${digest}`).catch(() => false)
+  // Without them the call is only refused after a restart.
+  await Promise.allSettled(NUMBERS.map(async (number) => task.claimCall(`held/${number}/${digest}`)))
 }
 
 /**
- * True when this action was held. After a restart it is asked of the store once: a claim cannot be looked at without making
- * it, so that the second question about the same action is always answered with no. Authorises nothing.
+ * True when this action was held. A claim cannot be looked at without making it, so that each question after a restart uses
+ * up one of the claims that `hold` made, whatever its answer was. Authorises nothing.
  */
 export async function wasHeld(task: HostTask, action: HeldAction): Promise<boolean> {
   const digest = toDigest(action)
   const known = toHeld(task)
   if (known.has(digest)) return true
-  const isFirst = await task.claimCall(`asked/${digest}`)
-  if (!isFirst || (await task.claimCall(`held/${digest}`))) return false
-  known.add(digest)
-  return true
+  for (const number of NUMBERS) {
+    // One after the other: the first claim that nobody used is ours.
+    const isUnused = await task.claimCall(`asked/${number}/${digest}`)
+    if (!isUnused) continue
+    if (await task.claimCall(`held/${number}/${digest}`)) return false
+    known.add(digest)
+    return true
+  }
+  return false
 }
+
+const NUMBERS: readonly number[] = Array.from({ length: RESTARTS }, (_, number) => number)
 
 function toHeld(task: HostTask): Set<string> {
   const known = held.get(task) ?? new Set()

@@ -45,6 +45,7 @@ export interface ShellOptions {
   readonly name: string
   readonly description: string
   readonly input: InputSchema
+  readonly deadlineMs?: number
 }
 
 /** How long a permitted call may wait for its `execute`; below the life of its credential. */
@@ -80,6 +81,7 @@ export function createShell(options: ShellOptions): Shell {
     name: options.name,
     description: options.description,
     schema: options.input.json,
+    ...(options.deadlineMs === undefined ? {} : { deadlineMs: options.deadlineMs }),
     execute: async (args, { signal, toolCallId }) => takeTurn(turns, args, signal, toolCallId),
     isHarmless: (fault) => fault instanceof HarmlessError,
   })
