@@ -56,6 +56,7 @@ function draftTool(descriptor: JsonObject): Drafted {
       arguments: Object.fromEntries(guesses.map(({ key, value }) => [key, { role: value }])),
       output: { trust: 'attacker-writable', confidentiality: 'confidential' },
       idempotent: false,
+      ...(isChange(effect.value) ? { bounded: false } : {}),
     },
     comments: [
       [path, toQuote(descriptor['description'])],
@@ -63,8 +64,15 @@ function draftTool(descriptor: JsonObject): Drafted {
       ...guesses.map(({ key, why }): readonly [string, string] => [`${path}.arguments.${key}`, why]),
       [`${path}.output`, 'nothing tells who can write what it returns, so that the worst is assumed'],
       [`${path}.idempotent`, 'true only if doing it twice does no more than doing it once'],
+      [`${path}.bounded`, 'true only if one call changes no more than what its arguments name; else a person is asked'],
     ],
   }
+}
+
+/** A change by the manifest, of which a person has to say whether it is bounded. SQL says it by itself, a read is. */
+function isChange(effect: ToolManifest['effect']): boolean {
+  const kinds = typeof effect === 'string' ? [effect] : 'from' in effect ? [] : effect
+  return kinds.some((kind) => kind !== 'read')
 }
 
 /** What the server says of the tool, marked as its words. */
