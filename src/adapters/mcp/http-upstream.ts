@@ -94,7 +94,8 @@ async function call(link: Link, request: OutgoingRequest, options: CallOptions):
     return await readAnswer(link, response, request, options)
   } catch (error) {
     if (!options.signal.aborted) throw toFault(error)
-    await cancel(link, request)
+    // The agent is told at once; the server is told beside it, and may never take it.
+    cancel(link, request).catch(() => undefined)
     throw toAborted()
   }
 }
