@@ -56,13 +56,14 @@ async function toTask({ serving: { composed }, enrolled }: Installation, txn: st
 }
 
 function toTools(ai: Ai, ran: string[]): Readonly<Record<string, object>> {
-  const made = DESCRIPTORS.map(({ name, description, inputSchema }) => {
+  const made = DESCRIPTORS.map(({ name: given, description, inputSchema }) => {
+    const name = typeof given === 'string' ? given : ''
     const execute = async (input: object): Promise<unknown> => {
-      ran.push(`${String(name)}:${JSON.stringify(input)}`)
-      return { text: `${String(name)} is done` }
+      ran.push(`${name}:${JSON.stringify(input)}`)
+      return { text: `${name} is done` }
     }
     const schema = ai.jsonSchema(Object(inputSchema))
-    return [String(name), ai.tool({ description, inputSchema: schema, execute })] as const
+    return [name, ai.tool({ description, inputSchema: schema, execute })] as const
   })
   return Object.fromEntries(made)
 }
