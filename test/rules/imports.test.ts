@@ -16,7 +16,7 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
   effects: ['effects', 'ports', 'core', 'libpg-query', '@pgsql/types'],
   stores: ['stores', 'ports', 'core', 'node:'],
   pdp: ['pdp', 'core', 'ports', 'crypto', 'node:'],
-  adapters: ['adapters', 'index.ts', 'node:', 'yaml'],
+  adapters: ['adapters', 'index.ts', 'node:', 'yaml', '@langchain/core', '@langchain/langgraph', 'langchain'],
   testing: ['testing', 'index.ts', 'node:'],
   client: ['client', 'core', 'ports', 'crypto', 'node:'],
   server: ['server', 'index.ts', 'ports', 'core', 'pdp', 'crypto', 'node:', 'hono'],
