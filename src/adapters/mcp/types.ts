@@ -50,5 +50,3 @@ export interface McpGateway {
   /** Ends every session and every child process. */
   close(): Promise<void>
 }
-
-export { INTENT_KEY } from '../intent.ts'
