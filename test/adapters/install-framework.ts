@@ -10,14 +10,18 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
+const CACHE = join(import.meta.dirname, '..', '..', '.cache')
+const FRAMEWORKS = join(CACHE, 'frameworks')
+/** For examples, which are one level less deep than tests. */
+export const EXAMPLES: string = CACHE
+
 /**
  * The folder with `node_modules` for the `package.json` and lockfile in `folder`; undefined, with a printed notice, where npm
- * cannot fetch them. Three levels below the root, so that `file:../../..` is this package.
+ * cannot fetch them. `cache` is below the root and as deep as the parent of `folder`, so that `file:…` finds this package.
  */
-export async function installFramework(folder: string): Promise<string | undefined> {
+export async function installFramework(folder: string, cache: string = FRAMEWORKS): Promise<string | undefined> {
   const lock = readFileSync(join(folder, 'package-lock.json'))
   const name = createHash('sha256').update(folder).update(lock).digest('hex').slice(0, 16)
-  const cache = join(import.meta.dirname, '..', '..', '.cache', 'frameworks')
   const installed = join(cache, name)
   if (existsSync(installed)) return installed
   const fresh = join(cache, `${name}-${process.pid}`)

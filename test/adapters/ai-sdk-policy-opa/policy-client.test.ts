@@ -3,7 +3,7 @@
  * Users of `@ai-sdk/policy-opa` keep `opaPolicy` and switch its client. A folder of its own: its peer range asks for an older
  * `ai` than the other tests.
  */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 
 import { guardTools, toPolicyClient, type PolicyClient } from '../../../src/adapters/ai-sdk/index.ts'
 import type { HostTask } from '../../../src/index.ts'
@@ -37,11 +37,14 @@ function use(): Framework & PolicyOpa {
 describe.skipIf(framework === undefined)('a client for `opaPolicy`', () => {
   let desk: Desk
   let task: HostTask
-  beforeEach(async () => {
+  beforeAll(async () => {
     desk = await createDesk(use().ai)
+  })
+  afterAll(async () => desk.close())
+  beforeEach(async () => {
+    await desk.reset()
     task = await desk.openTask()
   })
-  afterEach(async () => desk.close())
 
   async function run(
     ...calls: readonly object[]

@@ -2,7 +2,7 @@
  * @module
  * Approvals over a real installation: held in the way of the AI SDK, answered by an approver's key, run once.
  */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 
 import { createToolApproval, guardTools } from '../../../src/adapters/ai-sdk/index.ts'
 import { currentTask, runInTask, type HostTask } from '../../../src/index.ts'
@@ -60,14 +60,17 @@ async function hold(task: HostTask, desk: Desk): Promise<Held> {
   }
 }
 
-describe.skipIf(framework === undefined).each(['memory', 'sqlite'] as const)('approvals with a %s store', (store) => {
+describe.skipIf(framework === undefined)('over a real installation', () => {
   let desk: Desk
   let task: HostTask
+  beforeAll(async () => {
+    desk = await createDesk(use().ai, 'sqlite')
+  })
+  afterAll(async () => desk.close())
   beforeEach(async () => {
-    desk = await createDesk(use().ai, store)
+    await desk.reset()
     task = await desk.openTask()
   })
-  afterEach(async () => desk.close())
 
   it('holds natively, with a ticket, and runs once when a person approved', async () => {
     const { ticket, messages } = await hold(task, desk)
@@ -103,29 +106,16 @@ describe.skipIf(framework === undefined).each(['memory', 'sqlite'] as const)('ap
     expect(desk.ran).toEqual([])
   })
 
-  it.runIf(store === 'sqlite')('survives a restart in between', async () => {
+  it('survives the end of the application in between', async () => {
     const { ticket, messages } = await hold(task, desk)
-    await desk.installation.restart()
     await desk.installation.answer(ticket, 'approved')
-    const resumed = await desk.resumeTask(task)
-    await run(resumed, desk, model(), messages)
+    await run(await desk.resumeTask(task), desk, model(), messages)
     expect(desk.ran).toEqual([RAN])
-    await desk.installation.restart()
     await run(await desk.resumeTask(task), desk, model(), messages)
     expect(desk.ran).toEqual([RAN])
   })
-})
 
-describe.skipIf(framework === undefined)('one call is one decision', () => {
-  let desk: Desk
-  let task: HostTask
-  beforeEach(async () => {
-    desk = await createDesk(use().ai)
-    task = await desk.openTask()
-  })
-  afterEach(async () => desk.close())
-
-  it('with the front too, also for parallel calls', async () => {
+  it('decides each call once, also with the front and for parallel calls', async () => {
     const calls = ['a', 'b', 'c'].map((id) => toCall(id, 'read_record', READ))
     await run(task, desk, model(toStep(...calls, toCall('d', 'delete_record', DELETE))), [
       { role: 'user', content: 'go' },

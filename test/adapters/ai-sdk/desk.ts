@@ -13,9 +13,11 @@ export interface Desk {
   readonly ran: string[]
   readonly tools: Readonly<Record<string, object>>
   openTask(purpose?: string): Promise<HostTask>
-  /** The same task in the process after a restart. */
+  /** The same task as an application finds it that was started anew. */
   resumeTask(task: HostTask): Promise<HostTask>
-  /** Decisions of the log, newest last. */
+  /** Forgets what ran and was decided before; one installation serves many tests, because its engines are large. */
+  reset(): Promise<void>
+  /** Decisions of the log since `reset`, newest last. */
   decisions(): Promise<readonly string[]>
   close(): Promise<void>
 }
@@ -26,14 +28,21 @@ export const PURPOSE = 'Read record r1, delete record r1, send a note to bob@exa
 export async function createDesk(ai: Ai, store: 'memory' | 'sqlite' = 'memory'): Promise<Desk> {
   const installation = await createInstallation({ upstream: { url: 'http://127.0.0.1:9' }, store })
   const ran: string[] = []
+  let start = 0
   return {
     installation,
     ran,
     tools: toTools(ai, ran),
     openTask: async (purpose = PURPOSE) => toTask(installation, (await installation.openTask(purpose)).txn),
     resumeTask: async ({ txn }) => toTask(installation, txn),
+    async reset() {
+      ran.length = 0
+      start = (await installation.entries()).length
+    },
     decisions: async () =>
-      (await installation.entries()).flatMap((entry) => (entry.kind === 'decision' ? [entry.decision] : [])),
+      (await installation.entries())
+        .slice(start)
+        .flatMap((entry) => (entry.kind === 'decision' ? [entry.decision] : [])),
     close: async () => installation.close(),
   }
 }

@@ -3,7 +3,7 @@
  * The holes of the AI SDK's own hooks, each twice: open without the guard, closed with it. Where the first half of one fails,
  * the framework has changed, and the guide has to be read again.
  */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 
 import { createToolApproval, guardModel, guardTools } from '../../../src/adapters/ai-sdk/index.ts'
 import type { HostTask } from '../../../src/index.ts'
@@ -111,11 +111,14 @@ describe.skipIf(framework === undefined)('holes of the AI SDK', () => {
   let desk: Desk
   let task: HostTask
 
-  beforeEach(async () => {
+  beforeAll(async () => {
     desk = await createDesk(use().ai)
+  })
+  afterAll(async () => desk.close())
+  beforeEach(async () => {
+    await desk.reset()
     task = await desk.openTask()
   })
-  afterEach(async () => desk.close())
 
   const guarded = (): Readonly<Record<string, object>> => guardTools(task, desk.tools, { upstream: UPSTREAM })
 
