@@ -115,39 +115,52 @@ describe('a consumer', () => {
 
 /** The URL of everything that importing `specifier` resolves. */
 const load = (specifier) =>
-  run(process.execPath, ['record-loads.mjs', specifier], { cwd: consumer.project }).trim().split('\n')
+  run(process.execPath, ['record-loads.mjs', specifier], { cwd: consumer.project }, [0, 3]).trim().split('\n')
 const packagesOf = (urls) => [
   ...new Set(urls.flatMap((url) => url.match(/node_modules\/((?:@[^/]+\/)?[^/]+)(?!.*node_modules\/)/)?.[1] ?? [])),
 ]
-const foldersOf = (urls) => [...new Set(urls.flatMap((url) => url.match(/\/unbearer\/dist\/([^/]+)\//)?.[1] ?? []))]
+const foldersOf = (urls) => [
+  ...new Set(urls.flatMap((url) => url.match(/\/unbearer\/dist\/(adapters\/[^/]+|[^/]+)\//)?.[1] ?? [])),
+]
+
+/** What each entry point may load: folders of ours (`adapters/X` for an adapter), and packages of other people. */
+const ENTRIES = {
+  unbearer: { folders: ['core'], packages: [] },
+  'unbearer/client': { folders: ['client', 'core', 'crypto', 'ports'], packages: [] },
+  'unbearer/testing': { folders: ['testing', 'core', 'ports'], packages: [] },
+  'unbearer/adapters': { folders: ['adapters', 'core'], packages: [] },
+  'unbearer/ai-sdk': { folders: ['adapters', 'adapters/ai-sdk', 'core'], packages: ['ai'] },
+  'unbearer/langchain': {
+    folders: ['adapters', 'adapters/langchain', 'core'],
+    packages: ['@langchain/core', '@langchain/langgraph', 'langchain'],
+  },
+}
 
 describe('loading', () => {
-  it('`unbearer` loads no other package, no store, engine, server or adapter', () => {
-    const urls = load('unbearer')
-    assert.deepEqual(packagesOf(urls), ['unbearer'])
-    assert.deepEqual(foldersOf(urls).toSorted(), ['core'])
+  it('is known of every entry point', () => {
+    const exported = Object.keys(readManifest().exports).filter((key) => key !== './package.json')
+    assert.deepEqual(exported.map((key) => join('unbearer', key)).toSorted(), Object.keys(ENTRIES).toSorted())
   })
 
-  it('`unbearer/client` loads no other package, no store, engine, server or adapter', () => {
-    const urls = load('unbearer/client')
-    assert.deepEqual(packagesOf(urls), ['unbearer'])
-    assert.deepEqual(
-      foldersOf(urls).filter((folder) => !['client', 'core', 'crypto', 'ports'].includes(folder)),
-      [],
-    )
-    assert(!urls.includes('node:sqlite'))
-  })
+  for (const [specifier, { folders, packages }] of Object.entries(ENTRIES)) {
+    it(`\`${specifier}\` loads no store, engine, server or other adapter, of packages ${packages.join(', ') || 'none'}`, () => {
+      const urls = load(specifier)
+      assert.deepEqual(
+        packagesOf(urls).filter((name) => !['unbearer', ...packages].includes(name)),
+        [],
+      )
+      assert.deepEqual(
+        foldersOf(urls).filter((folder) => !folders.includes(folder)),
+        [],
+      )
+      assert(foldersOf(urls).includes('core'))
+      assert(!urls.includes('node:sqlite'))
+    })
+  }
 
-  it('`unbearer/testing` loads no other package, no store, engine, server or adapter', () => {
-    const urls = load('unbearer/testing')
-    assert.deepEqual(packagesOf(urls), ['unbearer'])
-    assert.deepEqual(
-      foldersOf(urls).filter((folder) => !['testing', 'core', 'ports'].includes(folder)),
-      [],
-    )
-  })
-
-  it('would see another package', () => {
+  it('would see another package and another folder', () => {
     assert.deepEqual(packagesOf(load('hono')), ['hono'])
+    assert.deepEqual(packagesOf(['data:text/javascript,//node_modules/@x/y/z/']), ['@x/y'])
+    assert.deepEqual(foldersOf(['file:///a/unbearer/dist/adapters/mcp/gateway.js']), ['adapters/mcp'])
   })
 })

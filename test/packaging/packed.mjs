@@ -11,10 +11,10 @@ import { fileURLToPath } from 'node:url'
 
 export const root = fileURLToPath(new URL('../..', import.meta.url))
 
-/** Runs a program to its end; throws with its output when it fails. */
-export function run(command, args, options = {}) {
+/** Runs a program to its end; throws with its output when it ends with another exit code. */
+export function run(command, args, options = {}, expected = [0]) {
   const { status, stdout, stderr, error } = spawnSync(command, args, { encoding: 'utf8', cwd: root, ...options })
-  if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${error ?? ''}\n${stdout}\n${stderr}`)
+  if (!expected.includes(status)) throw new Error(`${command} ${args.join(' ')}: ${error ?? ''}\n${stdout}\n${stderr}`)
   return stdout
 }
 
