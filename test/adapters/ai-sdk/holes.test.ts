@@ -249,6 +249,17 @@ describe.skipIf(framework === undefined)('holes of the AI SDK', () => {
       expect(content.some(({ type }) => type === 'tool-result')).toBe(true)
     })
 
+    it('closed: a tool that is offered bare stops the request before it is sent', async () => {
+      const { ai } = use()
+      const inner = model()
+      const watched = ai.wrapLanguageModel({ model: inner, middleware: guardModel(task) })
+      const tools = { ...guarded(), read_record: desk.tools['read_record'] }
+      await expect(ai.generateText({ model: watched, tools, prompt: 'p' })).rejects.toThrow(
+        '`read_record` is not guarded',
+      )
+      expect(inner.doGenerateCalls).toHaveLength(0)
+    })
+
     it('closed while streaming: the result does not come through', async () => {
       const { ai, MockLanguageModelV4 } = use()
       const parts = [
