@@ -79,7 +79,7 @@ async function wrapCall(
   request: ToolCallRequest,
   handler: (request: ToolCallRequest) => ToolMessage | Promise<ToolMessage>,
 ): Promise<ToolMessage> {
-  const { toolCall, tool, state } = request
+  const { toolCall, tool, state, runtime } = request
   const guarded = guardOf(tool)
   if (guarded === undefined) return toRefusedMessage('scope.unknown-tool', toolCall.name, toolCall.id ?? '')
   const scope: CallScope = {
@@ -93,6 +93,7 @@ async function wrapCall(
     const result = await guarded.call(toolCall.args, {
       ...named,
       ...(toolCall.id === undefined ? {} : { toolCallId: toolCall.id }),
+      ...(runtime.signal === undefined ? {} : { signal: runtime.signal }),
     })
     return toToolMessage(result, toolCall.name, toolCall.id ?? '')
   }

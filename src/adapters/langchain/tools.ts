@@ -9,7 +9,15 @@ import { toJsonSchema } from '@langchain/core/utils/json_schema'
 import type { ToolMessage } from '@langchain/core/messages'
 import { interrupt } from '@langchain/langgraph'
 
-import { ConfigError, currentTask, isJsonObject, parseJson, type HostTask, type JsonObject } from '../../index.ts'
+import {
+  ConfigError,
+  currentTask,
+  isJsonObject,
+  parseJson,
+  type HostTask,
+  type JsonObject,
+  type ToolDescriptor,
+} from '../../index.ts'
 import { guardTool, type GuardedResult, type GuardedTool } from '../guard-tool.ts'
 import { toPlain, toToolMessage } from './messages.ts'
 import type { ReasoningTap } from './reasoning.ts'
@@ -55,6 +63,11 @@ const guardedTools = new WeakMap<object, GuardedTool>()
 /** The guard behind a shell of `guardTools`. */
 export function guardOf(tool: unknown): GuardedTool | undefined {
   return typeof tool === 'object' && tool !== null ? guardedTools.get(tool) : undefined
+}
+
+/** What an operator accepts of guarded tools: one line of `unbearer tools scan --tools FILE.jsonl` for each. */
+export function toToolDescriptors(tools: readonly object[]): readonly ToolDescriptor[] {
+  return tools.flatMap((tool) => guardedTools.get(tool)?.descriptor ?? [])
 }
 
 /**
