@@ -6,9 +6,8 @@ import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 
 import type { EnrolledKey, RevocationDimension, Task } from '../core/evidence.ts'
-import { ConfigError, IntegrityError, RefusedError } from '../core/errors.ts'
-import { asJson, isJsonObject, type JsonObject } from '../core/json.ts'
-import { parseJson } from '../core/parse-json.ts'
+import { IntegrityError, RefusedError } from '../core/errors.ts'
+import { asJson, type JsonObject } from '../core/json.ts'
 import { SESSION_TTL_SECONDS } from '../core/credential.ts'
 import type { Mode } from '../core/request.ts'
 import { importKey, type KeyPair } from '../crypto/keys.ts'
@@ -34,7 +33,7 @@ import { createTasks } from '../server/tasks.ts'
 import { assertDeployment } from './deployment.ts'
 import type { Config } from './load.ts'
 import { createManifestRegistry, type ManifestRegistry } from './manifest-registry.ts'
-import type { Secret } from './secrets.ts'
+import { readKey } from './read-key.ts'
 
 /** The state of one installation, opened for writing: what operator commands need. */
 export interface Opened {
@@ -306,24 +305,6 @@ async function createEngine({ policies }: Config['engine'][number]): Promise<Eng
     import('../engines/policy-files.ts'),
   ])
   return createCedarEngine({ policies: await loadPolicyFolder(policies) })
-}
-
-/** A private key from a secret; never says what it read. */
-function readKey(secret: Secret, name: string): KeyPair {
-  try {
-    const value = parseJson(secret.reveal())
-    if (!isJsonObject(value)) throw new ConfigError('not a JWK')
-    const key = importKey(value)
-    if (key.privateKey === undefined) throw new ConfigError('not a private key')
-    return key
-  } catch (cause) {
-    throw new ConfigError(
-      `\`${name}\` is not a private JWK that can be read (Ed25519; for the issuer P-256 as well), run \`unbearer init\``,
-      {
-        cause,
-      },
-    )
-  }
 }
 
 /** C2SP asks for a name without a scheme. */
