@@ -14,6 +14,7 @@
  *   has expired when it arrives is answered `burned`: otherwise the later of two racing redemptions could outlive the row
  *   of the first. The time is `StoreOptions.clock`, and never runs backwards while the store is open.
  * - **Entries and evidence** are written once: an id that exists already is an `InputError` and the unit leaves nothing.
+ *   Evidence can be dropped, and in the same unit replaced; an entry cannot.
  * - **One writer.** A second process that opens the same store for writing gets `UnavailableError` while the first lives.
  *   It may open it for reading.
  * - **The log** is RFC 6962-hashed. Index is the order of application. The checkpoint of a group covers every entry of it.
@@ -35,6 +36,8 @@ export interface Write {
   readonly key: string
   /** Absent deletes the record. */
   readonly value?: Json
+  /** Whose data the value is, `type/id`, where it holds some: a store that seals (`pdp/sealed-store.ts`) seals it. */
+  readonly subject?: string
 }
 
 export interface Burn {
@@ -63,6 +66,8 @@ export interface CommitUnit {
   readonly writes?: readonly Write[]
   readonly burns?: readonly Burn[]
   readonly entries?: readonly NewEntry[]
+  /** Ids of evidence to forget, before `evidence` is added. An id that is not there is no fault. */
+  readonly drops?: readonly string[]
   readonly evidence?: readonly NewEvidence[]
 }
 
@@ -102,7 +107,17 @@ export interface Store {
   /** Records whose key starts with `prefix`, in key order (code units), after `after`, at most `limit` (default 1,000). */
   list(prefix: string, options?: { readonly after?: string; readonly limit?: number }): Promise<readonly StoredRecord[]>
   commit(unit: CommitUnit): Promise<CommitResult>
+  /** Undefined when there is none, or none any more. */
   evidence(id: string): Promise<Uint8Array | undefined>
+  /** Evidence as it is stored, in the order of ids (code units), after `after`, at most `limit` (default 100). */
+  listEvidence(options?: { readonly after?: string; readonly limit?: number }): Promise<readonly NewEvidence[]>
+  /**
+   * Makes what was deleted or replaced so far unreadable in the files of the store as well, also in its journal. With
+   * `rewrite` also what a version that did not overwrite has left behind; that takes as long as the store is large.
+   * False when something still reads an older state; try again later. Does not reach backups, snapshots or the blocks that
+   * a disk or a file system keeps.
+   */
+  scrub(options?: { readonly rewrite?: boolean }): Promise<boolean>
   /** Checks what the engine below can check of itself (SQLite: `PRAGMA integrity_check`); an empty list is healthy. */
   check(): Promise<readonly string[]>
   close(): Promise<void>

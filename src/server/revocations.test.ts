@@ -20,6 +20,8 @@ function createFlaky(): { full: boolean; readonly wrap: (store: Store) => Store 
       get: async (keys) => store.get(keys),
       list: async (prefix, options) => store.list(prefix, options),
       evidence: async (id) => store.evidence(id),
+      listEvidence: async (options) => store.listEvidence(options),
+      scrub: async (options) => store.scrub(options),
       check: async () => store.check(),
       close: async () => store.close(),
       async commit(unit) {

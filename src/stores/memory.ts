@@ -12,6 +12,7 @@ import type {
   CommitUnit,
   LogReader,
   NewEntry,
+  NewEvidence,
   Store,
   StoredRecord,
   StoreOptions,
@@ -27,7 +28,7 @@ interface State {
   readonly entries: Uint8Array[]
   readonly ids: Map<string, number>
   readonly nodes: Map<string, Uint8Array>
-  readonly evidence: Map<string, Uint8Array>
+  readonly evidence: Map<string, Pick<NewEvidence, 'subject' | 'bytes'>>
   readonly now: () => number
   /** How to take back what was applied since the group began, in order of application. */
   readonly undo: (() => void)[]
@@ -95,7 +96,16 @@ function toStore(state: State, group: Group): Store {
     },
     async evidence(id) {
       refuseClosed(state)
-      return copyOf(state.evidence.get(id))
+      return copyOf(state.evidence.get(id)?.bytes)
+    },
+    async listEvidence({ after, limit = 100 } = {}) {
+      refuseClosed(state)
+      return listEvidence(state, after, limit)
+    },
+    async scrub() {
+      refuseClosed(state)
+      group.flush()
+      return true
     },
     async check() {
       refuseClosed(state)
@@ -153,7 +163,9 @@ function commit(state: State, group: Group, unit: CommitUnit): CommitResult {
 function apply(state: State, unit: PreparedUnit): readonly number[] {
   for (const { key, json } of unit.writes) write(state, key, json)
   for (const { domain, id, expires } of unit.burns) put(state, state.burns, toBurnKey(domain, id), expires)
-  for (const { id, bytes } of unit.evidence) putNew(state, state.evidence, id, Uint8Array.from(bytes))
+  for (const id of unit.drops) put(state, state.evidence, id, undefined)
+  for (const { id, subject, bytes } of unit.evidence)
+    putNew(state, state.evidence, id, { subject, bytes: Uint8Array.from(bytes) })
   return unit.entries.map((entry) => append(state, entry))
 }
 
@@ -246,6 +258,17 @@ function list(state: State, prefix: string, after: string | undefined, limit: nu
     if (record !== undefined) found.push(record)
   }
   return found
+}
+
+/** Sorted at each call: only migrations and trials of this store ask. */
+function listEvidence(state: State, after: string | undefined, limit: number): readonly NewEvidence[] {
+  const ids = [...state.evidence.keys()].filter((id) => after === undefined || id > after)
+  // oxlint-disable-next-line unicorn/require-array-sort-compare -- the default order is that of code units
+  const page = ids.toSorted().slice(0, Math.max(0, limit))
+  return page.flatMap((id) => {
+    const found = state.evidence.get(id)
+    return found === undefined ? [] : [{ id, subject: found.subject, bytes: Uint8Array.from(found.bytes) }]
+  })
 }
 
 /** The first place whose key is not smaller than `key`. */

@@ -28,8 +28,12 @@ CREATE TABLE evidence (id BLOB PRIMARY KEY, subject TEXT NOT NULL, bytes BLOB NO
 CREATE INDEX evidence_subject ON evidence (subject);
 `
 
-/** `synchronous=FULL` waits for the disk at every commit; `fullfsync` makes that true on macOS too. */
-const DURABLE = 'PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA fullfsync=ON; PRAGMA checkpoint_fullfsync=ON;'
+/**
+ * `synchronous=FULL` waits for the disk at every commit; `fullfsync` makes that true on macOS too. `secure_delete` writes
+ * zeros over what is deleted, so that a key that was destroyed is not found in a free page.
+ */
+const DURABLE = `PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA fullfsync=ON; PRAGMA checkpoint_fullfsync=ON;
+  PRAGMA secure_delete=ON;`
 
 /** Sets the connection up and creates the tables of a new file. Throws `ConfigError` for a file that is not ours. */
 export function openSchema(db: DatabaseSync, path: string, readOnly: boolean): void {

@@ -26,6 +26,8 @@ const SQL = {
   node: 'SELECT hash FROM node WHERE level = ? AND idx = ?',
   addEvidence: 'INSERT INTO evidence VALUES (?, ?, ?)',
   evidence: 'SELECT bytes FROM evidence WHERE id = ?',
+  listEvidence: 'SELECT id, subject, bytes FROM evidence WHERE $after IS NULL OR id > $after ORDER BY id LIMIT $limit',
+  dropEvidence: 'DELETE FROM evidence WHERE id = ?',
   meta: 'SELECT value FROM meta WHERE name = ?',
   setMeta: 'INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value',
 } as const
@@ -50,6 +52,8 @@ export function prepareStatements(db: DatabaseSync): Statements {
     node: db.prepare(SQL.node),
     addEvidence: db.prepare(SQL.addEvidence),
     evidence: db.prepare(SQL.evidence),
+    listEvidence: db.prepare(SQL.listEvidence),
+    dropEvidence: db.prepare(SQL.dropEvidence),
     meta: db.prepare(SQL.meta),
     setMeta: db.prepare(SQL.setMeta),
   }

@@ -119,6 +119,23 @@ class SqliteStore implements Store {
     return row === undefined ? undefined : toBytes(row['bytes'])
   }
 
+  async listEvidence({ after, limit = 100 }: { readonly after?: string; readonly limit?: number } = {}): Promise<
+    readonly NewEvidence[]
+  > {
+    const range = { after: after === undefined ? null : toKeyBytes(after), limit: Math.max(0, limit) }
+    return this.#read(() => this.#sql.listEvidence.all(range).map(toStoredEvidence))
+  }
+
+  async scrub({ rewrite = false }: { readonly rewrite?: boolean } = {}): Promise<boolean> {
+    const group = this.#group
+    if (group === undefined) throw new InvariantError('the store is open for reading only')
+    group.flush()
+    return this.#read(() => {
+      if (rewrite) this.#db.exec('VACUUM')
+      return this.#db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get()?.['busy'] === 0
+    })
+  }
+
   async check(): Promise<readonly string[]> {
     const rows = this.#read(() => this.#db.prepare('PRAGMA integrity_check').all())
     return rows.map((row) => toText(row['integrity_check'])).filter((line) => line !== 'ok')
@@ -190,9 +207,10 @@ class SqliteStore implements Store {
     }
   }
 
-  #apply({ writes, burns, evidence, entries }: PreparedUnit): readonly number[] {
+  #apply({ writes, burns, drops, evidence, entries }: PreparedUnit): readonly number[] {
     for (const { key, json } of writes) this.#write(toKeyBytes(key), json)
     for (const { domain, id, expires } of burns) this.#sql.burn.run(toKeyBytes(domain), toKeyBytes(id), expires)
+    for (const id of drops) this.#sql.dropEvidence.run(toKeyBytes(id))
     for (const one of evidence) this.#addEvidence(one)
     return entries.map((entry) => this.#append(entry))
   }
@@ -288,6 +306,10 @@ function toRecord(key: string, row: Readonly<Record<string, unknown>> | undefine
   if (row === undefined) return undefined
   const value: Json = JSON.parse(toText(row['value']))
   return { key, value, version: toNumber(row['version']) }
+}
+
+function toStoredEvidence(row: Readonly<Record<string, unknown>>): NewEvidence {
+  return { id: fromKeyBytes(toBytes(row['id'])), subject: toText(row['subject']), bytes: toBytes(row['bytes']) }
 }
 
 function isSameBurn(a: Burn, b: Burn): boolean {

@@ -15,12 +15,13 @@ export interface PreparedUnit {
   readonly writes: readonly { readonly key: string; readonly json?: string }[]
   readonly burns: readonly Burn[]
   readonly entries: readonly NewEntry[]
+  readonly drops: readonly string[]
   readonly evidence: readonly NewEvidence[]
 }
 
 /** Throws `InputError` for what no store can hold. Does not look at any state. */
 export function toPreparedUnit(unit: CommitUnit): PreparedUnit {
-  const { reads = {}, writes = [], burns = [], entries = [], evidence = [] } = unit
+  const { reads = {}, writes = [], burns = [], entries = [], drops = [], evidence = [] } = unit
   for (const { id, bytes } of entries)
     if (bytes.length > MAX_ENTRY_BYTES) throw new InputError(`entry \`${id}\` is longer than ${MAX_ENTRY_BYTES} bytes`)
   for (const { expires } of burns)
@@ -30,6 +31,7 @@ export function toPreparedUnit(unit: CommitUnit): PreparedUnit {
     writes: writes.map(({ key, value }) => (value === undefined ? { key } : { key, json: JSON.stringify(value) })),
     burns,
     entries,
+    drops,
     evidence,
   }
 }

@@ -4,6 +4,7 @@
  * runner. Each case makes its own store.
  */
 import { burnCases } from './store-cases/burns.ts'
+import { evidenceCases } from './store-cases/evidence.ts'
 import { logCases } from './store-cases/log.ts'
 import { placeCases } from './store-cases/places.ts'
 import { recordCases } from './store-cases/records.ts'
@@ -25,7 +26,7 @@ export interface StoreHarness {
 
 /** The cases. All must pass, in any order. Does not measure durability against a crash: that takes a second process. */
 export function storeContract(make: MakeStore, { place }: StoreHarness = {}): readonly ContractCase[] {
-  const fresh = [...recordCases, ...burnCases, ...unitCases, ...logCases].map(({ name, run }) => ({
+  const fresh = [...recordCases, ...burnCases, ...unitCases, ...evidenceCases, ...logCases].map(({ name, run }) => ({
     name,
     run: () => run(make),
   }))

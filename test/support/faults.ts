@@ -35,6 +35,8 @@ export function toFaultyStore(store: Store): Store {
       return faults.commit === undefined ? real() : faults.commit(unit, real)
     },
     evidence: async (id) => store.evidence(id),
+    listEvidence: async (options) => store.listEvidence(options),
+    scrub: async (options) => store.scrub(options),
     check: async () => store.check(),
     close: async () => store.close(),
   }
