@@ -91,6 +91,11 @@ export function toTable(heads: readonly string[], rows: readonly (readonly strin
     .join('\n')
 }
 
+/** A line beside the answer, on standard error. */
+export function printNotice(text: string): void {
+  process.stderr.write(`unbearer: ${toDisplayText(text)}\n`)
+}
+
 /** ISO 8601 to the second, UTC. */
 export function toTime(milliseconds: number): string {
   return new Date(milliseconds).toISOString().replace(/\.\d+Z$/, 'Z')

@@ -13,7 +13,7 @@ import type { EnrolledKey } from '../core/evidence.ts'
 import { ConfigError, RefusedError, UnavailableError } from '../core/errors.ts'
 import type { Json, JsonObject } from '../core/json.ts'
 import { importKey, readKeyFile, signBytes, verifyBytes, type KeyPair } from '../crypto/keys.ts'
-import type { Call } from './command.ts'
+import { printNotice, type Call } from './command.ts'
 
 /** A way to call the control plane as one key. */
 export interface ControlClient {
@@ -72,7 +72,7 @@ type Installation = Awaited<ReturnType<typeof import('../config/compose.ts').ope
 async function openLocally(config: Config): Promise<Installation | undefined> {
   const { openInstallation } = await import('../config/compose.ts')
   try {
-    return await openInstallation(config)
+    return await openInstallation(config, printNotice)
   } catch (fault) {
     if (fault instanceof UnavailableError) return undefined
     throw fault

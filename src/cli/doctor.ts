@@ -8,7 +8,7 @@ import type { Config } from '../config/load.ts'
 import { UnavailableError, UnbearerError } from '../core/errors.ts'
 import { isJsonObject, type Json } from '../core/json.ts'
 import { toDisplayText } from '../server/display.ts'
-import { KEY_OPTION, SERVER_OPTION, toText, type Answer, type Call, type Command } from './command.ts'
+import { KEY_OPTION, printNotice, SERVER_OPTION, toText, type Answer, type Call, type Command } from './command.ts'
 import { callOnce, toAddress, type ControlAddress } from './control-client.ts'
 
 export const doctorCommand: Command = {
@@ -102,7 +102,7 @@ async function examineState(config: Config, address: ControlAddress): Promise<re
 /** Nobody else has the store open: look for ourselves. */
 async function examineStore(config: Config): Promise<readonly Symptom[]> {
   const { openInstallation } = await import('../config/compose.ts')
-  const opened = await openInstallation(config)
+  const opened = await openInstallation(config, printNotice)
   try {
     const problems = await opened.store.check()
     const unscanned = config.upstreams.filter(({ name }) => opened.manifests.find(name) === undefined)

@@ -21,7 +21,7 @@ import { createTelemetry, type Telemetry } from '../pdp/telemetry.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Engine } from '../ports/engine.ts'
 import type { Pep } from '../ports/pep.ts'
-import type { Store } from '../ports/store.ts'
+import type { Store, StoreOptions } from '../ports/store.ts'
 import { modeRecord } from '../core/records.ts'
 import { createApprovals } from '../server/approvals.ts'
 import { createControl, type CanaryResult, type Control, type Services } from '../server/control.ts'
@@ -30,6 +30,7 @@ import { checkHead, createHeadKeeper, type HeadKeeper } from '../server/head.ts'
 import { createKeys } from '../server/keys.ts'
 import { createRevocations } from '../server/revocations.ts'
 import { createTasks } from '../server/tasks.ts'
+import type { Migrated } from '../stores/sqlite-schema.ts'
 import { assertDeployment } from './deployment.ts'
 import type { Config } from './load.ts'
 import { createManifestRegistry, type ManifestRegistry } from './manifest-registry.ts'
@@ -66,27 +67,36 @@ interface Hooks {
   status: () => JsonObject
 }
 
+/** Told in words what the operator should know of the opening, and nothing is wrong with. */
+export type Notice = (text: string) => void
+
 /**
  * Opens the installation: keys, store, head outside, control plane. Throws `ConfigError` for a configuration that cannot be
  * used, `IntegrityError` when the log is shorter than or different from the head outside, `UnavailableError` when another
  * process has it open for writing.
  */
-export async function openInstallation(config: Config): Promise<Opened> {
-  return (await open(config)).opened
+export async function openInstallation(config: Config, notice: Notice = () => undefined): Promise<Opened> {
+  return (await open(config, notice)).opened
 }
 
-async function open(config: Config): Promise<{ opened: Opened; hooks: Hooks }> {
+async function open(config: Config, notice: Notice): Promise<{ opened: Opened; hooks: Hooks }> {
   assertDeployment(config)
   const issuerKey = readKey(config.keys.issuer, 'keys.issuer')
   const logKey = readKey(config.audit.checkpointKey, 'audit.checkpointKey')
   const origin = toLogOrigin(config.issuer)
   const vkey = toVkey(origin, logKey)
   const head = createHeadKeeper(config.audit.head, vkey)
-  const store = await openStore(config, createSeal(origin, logKey), (checkpoint) => {
-    if (config.store.kind === 'sqlite') head.write(checkpoint)
+  const migrations: Migrated[] = []
+  const store = await openStore(config, {
+    seal: createSeal(origin, logKey),
+    onSealed(checkpoint) {
+      if (config.store.kind === 'sqlite') head.write(checkpoint)
+    },
+    onMigrated: (migrated) => migrations.push(migrated),
   })
   try {
     if (config.store.kind === 'sqlite') await assertHead(store, head, vkey)
+    for (const migrated of migrations) await recordMigration(store, migrated, notice)
     const services = await createServices(store)
     const manifests = await createManifestRegistry(
       config.manifests,
@@ -121,7 +131,7 @@ async function open(config: Config): Promise<{ opened: Opened; hooks: Hooks }> {
 
 /** Opens the installation and wires the decision chain. Engines are warm when this returns. */
 export async function compose(config: Config, report: (where: string, fault: unknown) => void): Promise<Composed> {
-  const { opened, hooks } = await open(config)
+  const { opened, hooks } = await open(config, (text) => report('store', text))
   try {
     return await composeOver(config, opened, hooks, report)
   } catch (cause) {
@@ -287,16 +297,27 @@ async function operatorKeys({ keys, revocations }: Services): Promise<readonly K
 
 async function openStore(
   config: Config,
-  seal: ReturnType<typeof createSeal>,
-  onSealed: (checkpoint: string) => void,
+  options: StoreOptions & { readonly onMigrated: (migrated: Migrated) => void },
 ): Promise<Store> {
   if (config.store.kind === 'memory') {
     const { createMemoryStore } = await import('../stores/memory.ts')
-    return createMemoryStore({ seal, onSealed, clock })
+    return createMemoryStore({ ...options, clock })
   }
   const { createSqliteStore } = await import('../stores/sqlite.ts')
   mkdirSync(dirname(config.store.path), { recursive: true, mode: 0o700 })
-  return createSqliteStore({ path: config.store.path, seal, onSealed, clock })
+  return createSqliteStore({ ...options, path: config.store.path, clock })
+}
+
+/** An upgrade stands in the log, and its copy is named: it holds everything that the store held, and somebody must remove it. */
+async function recordMigration(store: Store, migrated: Migrated, notice: Notice): Promise<void> {
+  const { from, to, copy } = migrated
+  notice(
+    `the store was brought from schema ${from} to ${to}; as it was it lies in \`${copy}\`, remove it when all is well`,
+  )
+  const detail = { from, to, copy }
+  const unit = toControlUnit({ act: 'store.upgrade', by: 'system', subject: 'system', detail, now: clock.now() })
+  const result = await store.commit(unit)
+  if (result.status === 'applied') await result.durable
 }
 
 async function createEngine({ policies }: Config['engine'][number]): Promise<Engine> {

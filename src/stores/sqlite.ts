@@ -22,7 +22,7 @@ import type {
 import { createGroup, type Group, sealTree } from './group.ts'
 import { fromKeyBytes, toKeyBytes, toPrefixEnd } from './key-bytes.ts'
 import { openPrivately, takeFence } from './sqlite-fence.ts'
-import { openSchema } from './sqlite-schema.ts'
+import { type Migrated, openSchema, type OpenSchema } from './sqlite-schema.ts'
 import { prepareStatements, type Statements, toBytes, toNumber, toText } from './sqlite-statements.ts'
 import { type PreparedUnit, toForwardClock, toPreparedUnit } from './unit.ts'
 
@@ -31,11 +31,13 @@ export interface SqliteStoreOptions extends StoreOptions {
   readonly path: string
   /** Opens an existing store beside its writer: reads see what is durable, `commit` is refused. */
   readonly readOnly?: boolean
+  /** Told when the file had an older schema: what it was brought to, and where a copy of it lies as it was. */
+  readonly onMigrated?: (migrated: Migrated) => void
 }
 
 /**
  * Opens the store, creating it when the file is absent. Throws `UnavailableError` when another process writes it,
- * `ConfigError` for a newer schema or a foreign file, `IntegrityError` when tree and checkpoint contradict each other.
+ * `ConfigError` for a newer schema or a foreign file (an older one is brought forward once a copy lies beside it), `IntegrityError` when tree and checkpoint contradict each other.
  * Does not verify the checkpoint's signature or older entries: `server/audit.ts` does.
  */
 export async function createSqliteStore(options: SqliteStoreOptions): Promise<Store> {
@@ -59,11 +61,11 @@ class SqliteStore implements Store {
   /** The newest version handed out. Never set back, also when a group is undone: somebody may have seen it. */
   #version: number
 
-  constructor({ path, readOnly = false, seal, onSealed, clock }: SqliteStoreOptions) {
+  constructor({ path, readOnly = false, seal, onSealed, clock, onMigrated }: SqliteStoreOptions) {
     const file = readOnly ? path : openPrivately(path)
     this.#release = readOnly ? () => undefined : takeFence(file)
     try {
-      this.#db = openDatabase(file, readOnly)
+      this.#db = openDatabase({ path: file, readOnly, onMigrated })
       this.#sql = prepareStatements(this.#db)
       this.#frontier = readTree(this.#sql)
       this.#version = toNumber(this.#sql.meta.get('version')?.['value'] ?? 0)
@@ -265,10 +267,10 @@ class SqliteStore implements Store {
   }
 }
 
-function openDatabase(file: string, readOnly: boolean): DatabaseSync {
-  const db = new DatabaseSync(file, { readOnly, timeout: BUSY_MS })
+function openDatabase(options: OpenSchema): DatabaseSync {
+  const db = new DatabaseSync(options.path, { readOnly: options.readOnly, timeout: BUSY_MS })
   try {
-    openSchema(db, file, readOnly)
+    openSchema(db, options)
     return db
   } catch (cause) {
     db.close()

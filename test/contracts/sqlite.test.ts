@@ -61,7 +61,7 @@ describe('the file', () => {
   it('of a newer schema is refused with advice', async () => {
     const path = await newPath()
     await fill(path, 1)
-    tamper(path, 'UPDATE schema_version SET version = 2')
+    tamper(path, 'UPDATE schema_version SET version = 1000')
     await expect(createSqliteStore({ path, seal })).rejects.toMatchObject({
       code: 'ERR_UNBEARER_CONFIG',
       message: expect.stringContaining('a newer unbearer wrote it'),
