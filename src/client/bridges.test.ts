@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
 import { answer, startGateway, type LoopbackGateway } from '../../test/support/loopback-gateway.ts'
 import { ConfigError } from '../core/errors.ts'
+import { REASONS } from '../core/reasons.ts'
 import { generateKey, importKey } from '../crypto/keys.ts'
 import { readEventData } from './event-stream.ts'
 import { runListenBridge, type ListenBridge } from './listen-bridge.ts'
@@ -26,12 +27,12 @@ const INITIALIZED = '{"jsonrpc":"2.0","method":"notifications/initialized"}'
 const CALL = '{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"name":"x"}}'
 const RESULT = { protocolVersion: '2025-06-18', capabilities: {}, serverInfo: { name: 's', version: '1' } }
 
-async function runStdio(lines: readonly string[]): Promise<readonly string[]> {
+async function runStdio(lines: readonly string[], key = JWK): Promise<readonly string[]> {
   const input = new PassThrough()
   const output = new PassThrough()
   const running = runStdioBridge({
     url: gateway.url,
-    fetch: createSigningFetch({ key: JWK, url: gateway.url }),
+    fetch: createSigningFetch({ key, url: gateway.url }),
     input,
     output,
   })
@@ -125,7 +126,18 @@ describe('over stdio', () => {
     expect(answered.find(({ id }) => id === 1)?.error.data).toEqual({ reason: 'identity.revoked' })
     await gateway.close()
     const away = await runStdio([CALL])
-    expect(JSON.parse(away[0] ?? '')).toMatchObject({ id: 'a', error: { code: -32603 } })
+    const message = `no whole answer came from \`${gateway.url.origin}\`; is the gateway running`
+    expect(JSON.parse(away[0] ?? '')).toMatchObject({ id: 'a', error: { code: -32603, message } })
+  })
+
+  it('says why where the gateway opens no session for this key', async () => {
+    const refused = await runStdio([INITIALIZE, CALL], generateKey('Ed25519'))
+    const { mcp: code, help: message } = REASONS['identity.unknown-key']
+    const error = { code, message, data: { reason: 'identity.unknown-key' } }
+    expect(refused.map((line): unknown => JSON.parse(line))).toEqual([
+      { jsonrpc: '2.0', id: 1, error },
+      { jsonrpc: '2.0', id: 'a', error },
+    ])
   })
 
   it('keeps requests side by side', async () => {

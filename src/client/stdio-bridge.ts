@@ -6,9 +6,10 @@
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 
+import { InputError, RefusedError, UnbearerError } from '../core/errors.ts'
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import { parseJson } from '../core/parse-json.ts'
-import { REASONS } from '../core/reasons.ts'
+import { REASONS, type Reason } from '../core/reasons.ts'
 import { readEventData } from './event-stream.ts'
 import { toAnsweredReason, type Fetch } from './send.ts'
 
@@ -79,8 +80,7 @@ async function relay(bridge: Bridge, line: string): Promise<void> {
     await deliver(bridge, message, response)
     if (isMethod(message, 'notifications/initialized')) bridge.listening = listen(bridge)
   } catch (fault) {
-    const text = fault instanceof Error ? fault.message : 'the gateway cannot be reached'
-    answerFault(bridge, message, { code: -32603, message: text })
+    answerFault(bridge, message, toRpcFault(bridge, fault))
   }
 }
 
@@ -157,13 +157,26 @@ async function readFault(response: Response): Promise<RpcFault> {
   const answer = parse(await response.text())
   const object = isJsonObject(answer) ? answer : undefined
   const reason = toAnsweredReason(object)
-  if (reason !== undefined) return { code: REASONS[reason].mcp, message: REASONS[reason].help, data: { reason } }
+  if (reason !== undefined) return toRefusal(reason)
   const error = object?.['error']
   const said = isJsonObject(error) ? error['message'] : undefined
   return {
     code: -32603,
     message: typeof said === 'string' ? said : `the gateway answered with status ${response.status}`,
   }
+}
+
+/** The same words and the same data, whether the gateway refused the request or the session before it. */
+function toRefusal(reason: Reason, message: string = REASONS[reason].help): RpcFault {
+  return { code: REASONS[reason].mcp, message, data: { reason } }
+}
+
+/** What came of a request that got no answer: refused before it was sent, or not delivered. */
+function toRpcFault({ url }: Bridge, fault: unknown): RpcFault {
+  if (fault instanceof RefusedError) return toRefusal(fault.reason)
+  if (fault instanceof InputError) return toRefusal(fault.reason, fault.message)
+  if (fault instanceof UnbearerError) return { code: -32603, message: fault.message }
+  return { code: -32603, message: `no whole answer came from \`${url.origin}\`; is the gateway running` }
 }
 
 /** Answers every request in the message, so that no client waits for what will not come. */
