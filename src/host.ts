@@ -9,6 +9,7 @@ import type { Composed } from './config/compose.ts'
 import { ConfigError, RefusedError, UnbearerError } from './core/errors.ts'
 import type { EnrolledKey, Task } from './core/evidence.ts'
 import type { JsonObject } from './core/json.ts'
+import { fromRecord } from './core/records.ts'
 import { REASONS, type Reason } from './core/reasons.ts'
 import type { KeyPair } from './crypto/keys.ts'
 import { createHostTask, type HostTask } from './host-task.ts'
@@ -119,8 +120,17 @@ function toUnbearer(opened: Open, host: EnrolledKey): Unbearer {
   return {
     ...(origin === undefined ? {} : { origin }),
     async openTask(request) {
-      assertNotRevoked(services, host)
-      return toHostTask(composed, await services.tasks.open({ ...request, openedBy: host }))
+      const { purpose, principal, actor, grant } = request
+      const params = {
+        purpose,
+        principal: typeof principal === 'string' ? principal : { type: principal.type, id: principal.id },
+        actor,
+        ...(grant === undefined ? {} : { grant }),
+      }
+      // The same way as over the wire: whoever holds this key may here what it may there.
+      const task = fromRecord<Task>({ value: await composed.control.call('task.open', params, host) })
+      if (task === undefined) throw refused('identity.unknown-task')
+      return toHostTask(composed, task)
     },
     async resumeTask(txn) {
       assertNotRevoked(services, host)

@@ -24,6 +24,8 @@ export interface Option {
   /** How its value is called in the help; absent: a flag. */
   readonly value?: string
   readonly about: string
+  /** May be given more than once; read with `texts`. */
+  readonly many?: boolean
 }
 
 export interface Command {
@@ -55,6 +57,8 @@ export interface Call {
   readonly config: string
   flag(name: string): boolean
   text(name: string): string | undefined
+  /** Every value of an option that may be given more than once. */
+  texts(name: string): readonly string[]
   /** The value of an option that must be there; throws `InputError`. */
   need(name: string): string
   /** Operand `index`; throws `InputError` when it is missing. */

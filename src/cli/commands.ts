@@ -6,7 +6,7 @@ import { approvalCommands } from './approvals.ts'
 import type { Command } from './command.ts'
 import { connectCommand } from './connect.ts'
 import { doctorCommand } from './doctor.ts'
-import { enrolCommands } from './enrol.ts'
+import { enrolCommands, keyCommands } from './enrol.ts'
 import { grantCommands } from './grants.ts'
 import { initCommand } from './init.ts'
 import { revokeCommand } from './revoke.ts'
@@ -20,6 +20,7 @@ export const COMMANDS: readonly Command[] = [
   demoCommand,
   initCommand,
   ...enrolCommands,
+  ...keyCommands,
   ...grantCommands,
   taskCommand,
   serveCommand,

@@ -1,13 +1,27 @@
 /**
  * @module
- * `unbearer agents|hosts|peps|operators|approvers enrol`: puts a public key under a name and a role.
+ * `unbearer agents|hosts|peps|operators|approvers enrol`: puts a public key under a name and a role. `operators roles` changes
+ * what an operator may do, `keys list` shows who is enrolled.
  */
 import { rm } from 'node:fs/promises'
 
-import type { KeyRole } from '../core/evidence.ts'
+import { KEY_ROLES, OPERATOR_ROLES, type EnrolledKey, type KeyRole } from '../core/evidence.ts'
 import type { Json } from '../core/json.ts'
+import { isOperatorRole, rolesOf } from '../core/operator-roles.ts'
+import { fromRecord } from '../core/records.ts'
 import { generateKey, readKeyFile, writeKeyFile } from '../crypto/keys.ts'
-import { KEY_OPTION, SERVER_OPTION, toMemberText, usageError, type Answer, type Call, type Command } from './command.ts'
+import { toDisplayText } from '../server/display.ts'
+import {
+  KEY_OPTION,
+  SERVER_OPTION,
+  toMemberText,
+  toTable,
+  toTime,
+  usageError,
+  type Answer,
+  type Call,
+  type Command,
+} from './command.ts'
 import { callOnce, toAddress } from './control-client.ts'
 
 interface RoleText {
@@ -20,20 +34,32 @@ const ROLES: readonly RoleText[] = [
   { role: 'agent', words: 'agents', what: 'An agent acts, under grants, and can do nothing else here.' },
   { role: 'host', words: 'hosts', what: 'A host is the application around agents: it opens tasks with a purpose.' },
   { role: 'pep', words: 'peps', what: 'A PEP redeems action credentials at a resource of its own.' },
-  { role: 'operator', words: 'operators', what: 'An operator enrols keys, issues grants, accepts tools and revokes.' },
+  {
+    role: 'operator',
+    words: 'operators',
+    what: 'An operator does here what its roles say; the policies of operators say what each role may do.',
+  },
   { role: 'approver', words: 'approvers', what: 'An approver answers single actions, and can do nothing else here.' },
 ]
 
+const ROLE_OPTION = {
+  name: 'role',
+  value: 'ROLE',
+  many: true,
+  about: `what it may do: ${OPERATOR_ROLES.join(', ')}; may be repeated`,
+}
+
 export const enrolCommands: readonly Command[] = ROLES.map(({ role, words, what }) => ({
   words: `${words} enrol`,
-  usage: `NAME (--key FILE.jwk | --new FILE.jwk)`,
+  usage: `NAME ${role === 'operator' ? '--role ROLE… ' : ''}(--key FILE.jwk | --new FILE.jwk)`,
   summary: `enrol a key of ${role === 'agent' || role === 'operator' || role === 'approver' ? 'an' : 'a'} ${role}`,
   about: `${what}\nOnly the public part of the key is sent and stored. A key has one role and one name for ever; names are unique\nwithin a role. Asks as an operator.`,
   example:
     role === 'agent'
       ? 'unbearer agents enrol support-agent --new ./keys/support-agent.jwk'
-      : `unbearer ${words} enrol ${role}-2 --new ./${role}-2.jwk`,
+      : `unbearer ${words} enrol ${role}-2 ${role === 'operator' ? '--role revoker ' : ''}--new ./${role}-2.jwk`,
   options: [
+    ...(role === 'operator' ? [ROLE_OPTION] : []),
     { name: 'key', value: 'FILE.jwk', about: 'the key to enrol, a public or private JWK' },
     { name: 'new', value: 'FILE.jwk', about: 'make a new Ed25519 key and write it here, mode 0600' },
     { ...KEY_OPTION('keys/operator.jwk'), name: 'as' },
@@ -43,15 +69,81 @@ export const enrolCommands: readonly Command[] = ROLES.map(({ role, words, what 
   run: async (call) => enrol(call, role),
 }))
 
+export const keyCommands: readonly Command[] = [
+  {
+    words: 'operators roles',
+    usage: 'NAME --role ROLE…',
+    summary: 'change what an operator may do',
+    about: [
+      'Replaces the roles of an operator by those that are given. Asks as an admin; nobody changes their own roles, and the last',
+      'admin stays one. To take everything away, `unbearer revoke actor NAME`.',
+    ].join('\n'),
+    example: 'unbearer operators roles operator-2 --role viewer --role revoker',
+    options: [ROLE_OPTION, KEY_OPTION('keys/operator.jwk'), SERVER_OPTION],
+    operands: [1, 1],
+    run: changeRoles,
+  },
+  {
+    words: 'keys list',
+    usage: '[--of ROLE]',
+    summary: 'list the keys that are enrolled',
+    about:
+      'Every key with its role, and for operators what they may do. Revoked keys are listed too: `doctor` counts them.',
+    example: 'unbearer keys list --of operator',
+    options: [
+      { name: 'of', value: 'ROLE', about: `only keys of this role: ${KEY_ROLES.join(', ')}` },
+      KEY_OPTION('keys/operator.jwk'),
+      SERVER_OPTION,
+    ],
+    operands: [0, 0],
+    run: list,
+  },
+]
+
+async function changeRoles(call: Call): Promise<Answer> {
+  const params = { name: call.operand(0), roles: readRoles(call) }
+  const changed = await callOnce(await toAddress(call, 'operator'), 'key.roles', params)
+  return {
+    exit: 0,
+    json: changed,
+    text: `operator \`${toMemberText(changed, 'name')}\` is now ${params.roles.join(', ')}`,
+  }
+}
+
+async function list(call: Call): Promise<Answer> {
+  const role = call.text('of')
+  const found = await callOnce(await toAddress(call, 'operator'), 'key.list', role === undefined ? {} : { role })
+  const keys = fromRecord<readonly EnrolledKey[]>({ value: found }) ?? []
+  const rows = keys.map((key) => [
+    key.role,
+    key.name,
+    key.role === 'operator' ? rolesOf(key).join(', ') : '',
+    toTime(key.enrolledAt),
+    key.jkt,
+  ])
+  return { exit: 0, json: found, text: toTable(['role', 'name', 'may', 'enrolled', 'thumbprint'], rows) }
+}
+
+/** Read here too, so that a misspelt role is told before a key is made for it. */
+function readRoles(call: Call): readonly string[] {
+  const roles = call.texts('role')
+  if (roles.length === 0) throw usageError(`say what the operator may do: \`--role ${OPERATOR_ROLES.join('|')}\``)
+  const unknown = roles.find((role) => !isOperatorRole(role))
+  if (unknown !== undefined)
+    throw usageError(`there is no role \`${toDisplayText(unknown)}\`, only ${OPERATOR_ROLES.join(', ')}`)
+  return roles
+}
+
 async function enrol(call: Call, role: KeyRole): Promise<Answer> {
   const [given, fresh] = [call.text('key'), call.text('new')]
   if ((given === undefined) === (fresh === undefined)) throw usageError('give either `--key` or `--new`')
+  const roles = role === 'operator' ? { roles: readRoles(call) } : {}
   const as = call.text('as')
   const address = await toAddress({ ...call, text: (name) => (name === 'key' ? as : call.text(name)) }, 'operator')
   if (fresh !== undefined) await writeKeyFile(fresh, { ...generateKey('Ed25519') })
   try {
     const { jwk } = await readKeyFile(given ?? fresh ?? '')
-    const enrolled = await callOnce(address, 'key.enrol', { role, name: call.operand(0), jwk: { ...jwk } })
+    const enrolled = await callOnce(address, 'key.enrol', { role, name: call.operand(0), ...roles, jwk: { ...jwk } })
     return { exit: 0, json: enrolled, text: describe(enrolled, role, fresh) }
   } catch (fault) {
     // A key that nobody enrolled is of no use, and its file would be in the way of the next try.

@@ -55,6 +55,7 @@ async function init(call: Call): Promise<Answer> {
   await writeFolders(dir, policies)
   for (const name of KEYS) await writeKeyFile(join(dir, 'keys', `${name}.jwk`), { ...generateKey('Ed25519') })
   await copyPolicies(join(dir, policies))
+  await copyOperatorPolicies(join(dir, policies, 'operators'))
   await enrol(config, dir)
   // Last, so that a configuration is only ever there when all that it speaks of is.
   await writeFile(join(dir, 'unbearer.yaml'), text, { flag: 'wx', mode: 0o600 })
@@ -96,13 +97,22 @@ async function writeFolders(dir: string, policies: string): Promise<void> {
 }
 
 async function copyPolicies(to: string): Promise<void> {
-  const names = await readdir(join(POLICIES, 'default'))
-  const files = names.map((name) => join(POLICIES, 'default', name))
-  for (const file of [...files, join(POLICIES, 'schema.cedarschema')]) {
-    const copy = join(to, file.slice(Math.max(file.lastIndexOf('/'), file.lastIndexOf('\\')) + 1))
-    await copyFile(file, copy)
-    await chmod(copy, 0o600)
-  }
+  await copyFolder(join(POLICIES, 'default'), to)
+  await copyPrivate(join(POLICIES, 'schema.cedarschema'), join(to, 'schema.cedarschema'))
+}
+
+async function copyOperatorPolicies(to: string): Promise<void> {
+  await mkdir(to, { mode: 0o700 })
+  await copyFolder(join(POLICIES, 'operators'), to)
+}
+
+async function copyFolder(from: string, to: string): Promise<void> {
+  for (const name of await readdir(from)) await copyPrivate(join(from, name), join(to, name))
+}
+
+async function copyPrivate(from: string, to: string): Promise<void> {
+  await copyFile(from, to)
+  await chmod(to, 0o600)
 }
 
 async function enrol(config: Config, dir: string): Promise<void> {
@@ -111,6 +121,7 @@ async function enrol(config: Config, dir: string): Promise<void> {
   try {
     for (const role of ENROLLED) {
       const { jwk } = await readKeyFile(join(dir, 'keys', `${role}.jwk`))
+      // The first operator is an admin: somebody has to enrol the others.
       await opened.services.keys.enrol({ role, name: `${role}-1`, jwk: { ...jwk }, by: 'system' })
     }
   } finally {
@@ -142,6 +153,8 @@ store: sqlite:./state/unbearer.db
 audit: { head: ./head/unbearer.head, checkpointKey: { file: ./keys/log.jwk } }
 keys: { issuer: { file: ./keys/issuer.jwk }, rotate: 30d }
 engine: [{ kind: cedar, policies: ./${policies} }]
+# Which operator may call what. Roles are given with \`operators enrol --role\`.
+operators: { policies: ./${policies}/operators }
 manifests: ./manifests
 
 # The servers behind the gateway. Their secrets stay here: { env: NAME } or { file: PATH }, never a value.

@@ -38,17 +38,19 @@ export function parseCall({ command, args }: Found): Call {
   const operands = command.takesCommand === true ? positionals : [...positionals, ...rest]
   assertCount(command, operands.length)
   const text = (name: string): string | undefined => {
-    const value = values[name]
+    const value = values[name]?.at(-1)
     return typeof value === 'string' ? value : undefined
   }
+  const isSet = (name: string): boolean => values[name]?.at(-1) === true
   return {
     command,
     operands,
     rest: command.takesCommand === true ? rest : [],
-    json: values['json'] === true,
+    json: isSet('json'),
     config: text('config') ?? './unbearer.yaml',
-    flag: (name) => values[name] === true,
+    flag: isSet,
     text,
+    texts: (name) => (values[name] ?? []).filter((value) => typeof value === 'string'),
     need: (name) => text(name) ?? fail(`\`--${name}\` is missing`),
     operand: (index) => operands[index] ?? fail(`something is missing: ${command.usage}`),
   }
@@ -67,15 +69,19 @@ export function asksForJson(args: readonly string[]): boolean {
 }
 
 interface Values {
-  readonly values: Readonly<Record<string, string | boolean | undefined>>
+  readonly values: Readonly<Record<string, readonly (string | boolean)[] | undefined>>
   readonly positionals: readonly string[]
 }
 
 function parseValues(options: readonly Option[], args: readonly string[]): Values {
   const known: ParseArgsOptionsConfig = Object.fromEntries(
-    options.map(({ name, short, value }) => [
+    options.map(({ name, short, value, many = false }) => [
       name,
-      { type: value === undefined ? 'boolean' : 'string', ...(short === undefined ? {} : { short }) } as const,
+      {
+        type: value === undefined ? 'boolean' : 'string',
+        multiple: many,
+        ...(short === undefined ? {} : { short }),
+      } as const,
     ]),
   )
   const { plain, ids } = shelterIds(options, args)
@@ -87,10 +93,10 @@ function parseValues(options: readonly Option[], args: readonly string[]): Value
       allowPositionals: true,
       strict: true,
     })
-    const single = Object.entries(values).map(
-      ([name, value]) => [name, Array.isArray(value) ? value.at(-1) : value] as const,
+    const all = Object.entries(values).map(
+      ([name, value]) => [name, value === undefined ? [] : Array.isArray(value) ? value : [value]] as const,
     )
-    return { values: Object.fromEntries(single), positionals: [...positionals, ...ids] }
+    return { values: Object.fromEntries(all), positionals: [...positionals, ...ids] }
   } catch (cause) {
     return fail(toMessage(cause))
   }

@@ -20,6 +20,7 @@ import { createPdp, type Pdp } from '../pdp/pdp.ts'
 import { createTelemetry, type Telemetry } from '../pdp/telemetry.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Engine } from '../ports/engine.ts'
+import type { OperatorPolicy } from '../ports/operator-policy.ts'
 import type { Pep } from '../ports/pep.ts'
 import type { Store, StoreOptions } from '../ports/store.ts'
 import { modeRecord } from '../core/records.ts'
@@ -34,6 +35,7 @@ import type { Migrated } from '../stores/sqlite-schema.ts'
 import { assertDeployment } from './deployment.ts'
 import type { Config } from './load.ts'
 import { createManifestRegistry, type ManifestRegistry } from './manifest-registry.ts'
+import { assertNotLockedOut, loadOperatorPolicy, mayAccept } from './operator-policy.ts'
 import { readKey } from './read-key.ts'
 
 /** The state of one installation, opened for writing: what operator commands need. */
@@ -98,9 +100,10 @@ async function open(config: Config, notice: Notice): Promise<{ opened: Opened; h
     if (config.store.kind === 'sqlite') await assertHead(store, head, vkey)
     for (const migrated of migrations) await recordMigration(store, migrated, notice)
     const services = await createServices(store)
+    const policy = await openOperatorPolicy(config, services)
     const manifests = await createManifestRegistry(
       config.manifests,
-      async () => operatorKeys(services),
+      async () => acceptors(services, policy),
       (jkt) => services.revocations.find('actor', jkt) !== undefined,
     )
     const hooks: Hooks = {
@@ -114,12 +117,14 @@ async function open(config: Config, notice: Notice): Promise<{ opened: Opened; h
       clock,
       newId,
       services,
+      policy: () => policy,
       reload: async () => hooks.reload(),
       canary: async (dimension, id) => hooks.canary(dimension, id),
       status: () => hooks.status(),
     })
     const close = async (): Promise<void> => {
       services.revocations.close()
+      policy.close()
       await store.close()
     }
     return { opened: { store, control, services, manifests, vkey, issuerKey, clock, close }, hooks }
@@ -288,11 +293,26 @@ async function createServices(store: Store): Promise<Services> {
   }
 }
 
-async function operatorKeys({ keys, revocations }: Services): Promise<readonly KeyPair[]> {
+async function standingOperators({ keys, revocations }: Services): Promise<readonly EnrolledKey[]> {
   const operators = await keys.list('operator')
-  return operators
-    .filter(({ jkt }) => revocations.find('actor', jkt) === undefined)
-    .map(({ jwk }) => importKey({ ...jwk }))
+  return operators.filter(({ jkt }) => revocations.find('actor', jkt) === undefined)
+}
+
+async function openOperatorPolicy(config: Config, services: Services): Promise<OperatorPolicy> {
+  const policy = await loadOperatorPolicy(config.operators.policies)
+  try {
+    assertNotLockedOut(policy, await standingOperators(services), clock.now())
+    return policy
+  } catch (cause) {
+    policy.close()
+    throw cause
+  }
+}
+
+/** The keys whose signature puts a manifest in force. */
+async function acceptors(services: Services, policy: OperatorPolicy): Promise<readonly KeyPair[]> {
+  const operators = await standingOperators(services)
+  return operators.filter((key) => mayAccept(policy, key, clock.now())).map(({ jwk }) => importKey({ ...jwk }))
 }
 
 async function openStore(

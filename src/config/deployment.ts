@@ -53,7 +53,12 @@ function secretFiles({ keys, audit, tls, upstreams }: Config): readonly string[]
 }
 
 function decidingPaths(config: Config): readonly string[] {
-  const folders = [...config.engine.map(({ policies }) => policies), config.manifests]
+  const { policies: operators } = config.operators
+  const folders = [
+    ...config.engine.map(({ policies }) => policies),
+    ...(operators === undefined ? [] : [operators]),
+    config.manifests,
+  ]
   return [
     ...(config.file === undefined ? [] : [config.file]),
     config.dir,

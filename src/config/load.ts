@@ -52,6 +52,8 @@ export interface Config {
   readonly audit: { readonly head: string; readonly checkpointKey: Secret }
   readonly keys: { readonly issuer: Secret; readonly rotate: number }
   readonly engine: readonly { readonly kind: 'cedar'; readonly policies: string }[]
+  /** Without a folder: the policies that come with this package. */
+  readonly operators: { readonly policies?: string }
   readonly manifests: string
   readonly upstreams: readonly Upstream[]
   readonly limits: { readonly deadline: number; readonly approvalsPerTask: number; readonly messageBytes: number }
@@ -140,6 +142,7 @@ function toConfig(shape: ConfigShape, dir: string, env: Environment): Config {
     audit: { head: at(shape.audit.head), checkpointKey: secret(shape.audit.checkpointKey) },
     keys: { issuer: secret(shape.keys.issuer), rotate: parseDuration(shape.keys.rotate, '`keys.rotate`') },
     engine: shape.engine.map(({ kind, policies }) => ({ kind, policies: at(policies) })),
+    operators: shape.operators.policies === undefined ? {} : { policies: at(shape.operators.policies) },
     manifests: at(shape.manifests),
     upstreams: toUpstreams(shape, secret),
     limits: { ...limits, deadline: parseDuration(limits.deadline, '`limits.deadline`') },

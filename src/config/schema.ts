@@ -32,6 +32,7 @@ export interface ConfigShape {
   readonly audit: { readonly head: string; readonly checkpointKey: SecretShape }
   readonly keys: { readonly issuer: SecretShape; readonly rotate: string }
   readonly engine: readonly { readonly kind: 'cedar'; readonly policies: string }[]
+  readonly operators: { readonly policies?: string | undefined }
   readonly manifests: string
   readonly upstreams: readonly UpstreamShape[]
   readonly limits: { readonly deadline: string; readonly approvalsPerTask: number; readonly messageBytes: number }
@@ -244,6 +245,19 @@ const shape = z.strictObject({
     .min(1)
     .default([{ kind: 'cedar', policies: './policies' }])
     .meta(about('The policy engines; all of them must permit.', 'Taking an engine away takes its refusals away.')),
+  operators: z
+    .strictObject({
+      policies: text
+        .optional()
+        .meta(
+          about(
+            'The folder with the `*.cedar` files that say which operator may call what. Default: those that come with this package.',
+            'Calling what the roles of a captured key do not cover. Enrolling operators stays with admins.',
+          ),
+        ),
+    })
+    .prefault({})
+    .meta(about('Who may do what on the control plane.', 'See its keys.')),
   manifests: text
     .default('./manifests')
     .meta(

@@ -11,11 +11,17 @@ import type { Entity, Mode } from './request.ts'
 export const KEY_ROLES = ['agent', 'host', 'pep', 'operator', 'approver'] as const
 export type KeyRole = (typeof KEY_ROLES)[number]
 
+/** The roles that an operator can be given (`operator-roles.ts`). */
+export const OPERATOR_ROLES = ['viewer', 'approver', 'revoker', 'policy-author', 'admin'] as const
+export type OperatorRole = (typeof OPERATOR_ROLES)[number]
+
 /** An enrolled key. Agent keys never enrol keys, open tasks, assert history or write policy. */
 export interface EnrolledKey {
   readonly jkt: string
   readonly name: string
   readonly role: KeyRole
+  /** Of an operator: what it may do here; absent for those enrolled before there were roles. */
+  readonly roles?: readonly OperatorRole[]
   readonly jwk: Readonly<Record<string, string>>
   readonly enrolledAt: number
   readonly by: string

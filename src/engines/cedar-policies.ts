@@ -12,6 +12,8 @@ import {
   type PolicyJson,
   type SchemaJson,
 } from '@cedar-policy/cedar-wasm/nodejs'
+import { createHash } from 'node:crypto'
+
 import type { Obligation } from '../core/decision.ts'
 import { ConfigError } from '../core/errors.ts'
 import { isKnownObligation } from '../core/obligations.ts'
@@ -55,6 +57,14 @@ export function parseCedarSchema(text: string): SchemaJson<string> {
 /** The texts of `rules` by id, as Cedar takes them. */
 export function toStaticPolicies(rules: readonly CedarRule[]): Record<string, string> {
   return Object.fromEntries(rules.map((rule) => [rule.id, rule.text]))
+}
+
+/** Over the schema and each policy with its id, in order of id: the same policies in other files are the same version. */
+export function toPolicyVersion(schema: string, rules: readonly CedarRule[]): string {
+  const policies = rules.map(({ id, text }) => [id, text]).toSorted(([a = ''], [b = '']) => (a < b ? -1 : 1))
+  return `sha-256:${createHash('sha256')
+    .update(JSON.stringify([schema, policies]))
+    .digest('base64url')}`
 }
 
 function parseFile(file: PolicyFile): readonly CedarRule[] {

@@ -3,21 +3,15 @@
  * The Cedar engine: in process, in WebAssembly, the default. Policies are parsed and validated once; each request is
  * checked against the schema. Cedar skips a policy that errors, even a `forbid`: here any diagnostic error denies.
  */
-import {
-  preparsePolicySet,
-  preparseSchema,
-  statefulIsAuthorized,
-  type CheckParseAnswer,
-  type StatefulAuthorizationCall,
-} from '@cedar-policy/cedar-wasm/nodejs'
-import { createHash } from 'node:crypto'
+import { statefulIsAuthorized, type StatefulAuthorizationCall } from '@cedar-policy/cedar-wasm/nodejs'
 import type { Obligation, PolicyVerdict } from '../core/decision.ts'
 import { approvedHypothetically, type EngineDocument } from '../core/engine-document.ts'
 import { ConfigError } from '../core/errors.ts'
 import type { Engine } from '../ports/engine.ts'
 import { toCedarCall } from './cedar-encoding.ts'
-import { parseCedarPolicies, parseCedarSchema, toStaticPolicies, type CedarRule } from './cedar-policies.ts'
+import { parseCedarPolicies, parseCedarSchema, toPolicyVersion, type CedarRule } from './cedar-policies.ts'
 import { projectCall, projectSchema, toUsage, type Usage } from './cedar-projection.ts'
+import { prepareSlot, type CedarSlot } from './cedar-slots.ts'
 import { loadDefaultSchema, type PolicyFile } from './policy-files.ts'
 
 export interface CedarEngineOptions {
@@ -36,15 +30,8 @@ export async function createCedarEngine(options: CedarEngineOptions): Promise<En
   const schema = options.schema ?? (await loadDefaultSchema())
   const rules = parseCedarPolicies(options.policies, schema)
   const shown = projectSchema(parseCedarSchema(schema), toUsage(rules.map((rule) => rule.json)))
-  const slot = takeSlot()
-  try {
-    assertParsed(preparseSchema(slot, shown.schema))
-    assertParsed(preparsePolicySet(slot, { staticPolicies: toStaticPolicies(rules) }))
-  } catch (cause) {
-    freeSlots.push(slot)
-    throw cause
-  }
-  const engine = toEngine(slot, rules, toVersion(schema, rules), shown.usage)
+  const slot = prepareSlot(shown.schema, rules)
+  const engine = toEngine(slot, rules, toPolicyVersion(schema, rules), shown.usage)
   // The first call compiles, and nobody's first decision should wait for that. It also shows a schema of one's own that
   // does not fit what the encoder sends, which would deny everything.
   const { outcome } = await engine.evaluate(WARM_UP)
@@ -53,14 +40,14 @@ export async function createCedarEngine(options: CedarEngineOptions): Promise<En
   throw new ConfigError('cedar cannot evaluate a request: the schema does not fit, or a policy fails on any request')
 }
 
-function toEngine(slot: string, rules: readonly CedarRule[], version: string, usage: Usage): Engine {
+function toEngine(slot: CedarSlot, rules: readonly CedarRule[], version: string, usage: Usage): Engine {
   const byId = new Map(rules.map((rule) => [rule.id, rule]))
   const empty = { engine: 'cedar', version, policies: [], obligations: [] }
   let open = true
   const evaluate = (document: EngineDocument): PolicyVerdict => {
     if (!open) return { ...empty, outcome: 'unavailable' }
     try {
-      return { ...empty, ...toAnswer(byId, (asked) => ask(slot, asked, usage), document) }
+      return { ...empty, ...toAnswer(byId, (asked) => ask(slot.name, asked, usage), document) }
     } catch {
       return { ...empty, outcome: 'error' }
     }
@@ -70,7 +57,7 @@ function toEngine(slot: string, rules: readonly CedarRule[], version: string, us
     version,
     evaluate: (document) => Promise.resolve(evaluate(document)),
     close: () => {
-      if (open) freeSlots.push(slot)
+      slot.free()
       open = false
       return Promise.resolve()
     },
@@ -126,28 +113,6 @@ function toRule(rules: ReadonlyMap<string, CedarRule>, id: string): CedarRule {
 function toObligations(rules: readonly CedarRule[]): readonly Obligation[] {
   const byText = new Map(rules.flatMap((rule) => rule.obligations.map((each) => [JSON.stringify(each), each] as const)))
   return [...byText].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, each]) => each)
-}
-
-/** Over the schema and each policy with its id, in order of id: the same policies in other files are the same version. */
-function toVersion(schema: string, rules: readonly CedarRule[]): string {
-  const policies = rules.map(({ id, text }) => [id, text]).toSorted(([a = ''], [b = '']) => (a < b ? -1 : 1))
-  return `sha-256:${createHash('sha256')
-    .update(JSON.stringify([schema, policies]))
-    .digest('base64url')}`
-}
-
-/** What Cedar has parsed stays in its memory for good, so that names of closed engines are used again. */
-const freeSlots: string[] = []
-let slots = 0
-
-function takeSlot(): string {
-  slots += freeSlots.length === 0 ? 1 : 0
-  return freeSlots.pop() ?? `unbearer-${slots}`
-}
-
-function assertParsed(answer: CheckParseAnswer): void {
-  if (answer.type === 'success') return
-  throw new ConfigError(`cedar: ${answer.errors.map((error) => error.message).join('; ')}`)
 }
 
 const WARM_UP: EngineDocument = {

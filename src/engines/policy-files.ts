@@ -17,6 +17,9 @@ export interface PolicyFile {
 /** The folder with the policies that come with this package. */
 export const defaultPolicyFolder: string = fileURLToPath(new URL('../../policies/default/', import.meta.url))
 
+/** The policies of operators that come with this package. */
+export const defaultOperatorPolicyFolder: string = fileURLToPath(new URL('../../policies/operators/', import.meta.url))
+
 const schemaFile: string = fileURLToPath(new URL('../../policies/schema.cedarschema', import.meta.url))
 
 /**

@@ -7,6 +7,7 @@ import { canonicalBytes } from '../core/canonical.ts'
 import type { Approval, EnrolledKey } from '../core/evidence.ts'
 import { InputError, RefusedError } from '../core/errors.ts'
 import { asJson, type Json } from '../core/json.ts'
+import { rolesOf } from '../core/operator-roles.ts'
 import { approvalRecord, fromRecord, openApprovalsRecord } from '../core/records.ts'
 import { importKey, verifyBytes } from '../crypto/keys.ts'
 import { listAll, perform, type ServiceOptions } from './acts.ts'
@@ -93,7 +94,8 @@ async function answerOnce(
 }
 
 function assertProved(approval: ApprovalRecord, verdict: Verdict, signature: string, by: EnrolledKey): void {
-  if (by.role !== 'approver') throw new RefusedError('identity.key-role', 'only an approver key answers approvals')
+  if (!rolesOf(by).includes('approver'))
+    throw new RefusedError('identity.key-role', 'only an approver answers approvals')
   const message = toApprovalMessage(approval, verdict)
   const isTheirs = verifyBytes(importKey({ ...by.jwk }), message, Buffer.from(signature, 'base64url'))
   if (!isTheirs)

@@ -1,25 +1,33 @@
 /**
  * @module
- * The control plane: one closed table of methods, each with the roles that may call it and the exact parameters that it
- * takes. The caller was authenticated by the listener, or holds the private key on this machine.
+ * The control plane: one closed table of methods, each with the roles of keys that may call it at most and the exact
+ * parameters that it takes. Within that bound the policies of operators decide each call. The caller was authenticated by the
+ * listener, or holds the private key on this machine.
  */
+import { controlActionOf, toTouched, type ControlAction, type ControlMethod } from '../core/control-actions.ts'
 import {
   KEY_ROLES,
+  OPERATOR_ROLES,
   REVOCATION_DIMENSIONS,
   type EnrolledKey,
   type KeyRole,
+  type OperatorRole,
   type RevocationDimension,
 } from '../core/evidence.ts'
 import { InputError, RefusedError } from '../core/errors.ts'
-import { fail, readObject, readText, type Field, type Fields } from '../core/grant-fields.ts'
+import { fail, readArray, readObject, readText, type Field, type Fields } from '../core/grant-fields.ts'
 import { asJson, isJsonObject, type Json, type JsonObject } from '../core/json.ts'
+import { rolesOf } from '../core/operator-roles.ts'
+import { isJsonArray } from '../core/pointer.ts'
+import type { OperatorPolicy, OperatorQuestion } from '../ports/operator-policy.ts'
 import { note, type ServiceOptions } from './acts.ts'
+import { createAdmins, type Admins } from './admins.ts'
 import { VERDICTS, type Approvals } from './approvals.ts'
 import { showEntry } from './entries.ts'
 import type { Grants } from './grants.ts'
 import type { Keys } from './keys.ts'
 import { toRevocationId } from './revocation-ids.ts'
-import type { Revocations } from './revocations.ts'
+import type { Revocations, Revoked } from './revocations.ts'
 import type { TaskOpening, Tasks } from './tasks.ts'
 
 export interface Services {
@@ -38,6 +46,8 @@ export interface CanaryResult {
 
 export interface ControlOptions extends ServiceOptions {
   readonly services: Services
+  /** The policies of operators that are in force. */
+  readonly policy: () => OperatorPolicy
   /** Reads manifests and policies again. Rejects when they cannot be used; what was in force stays in force. */
   readonly reload: () => Promise<void>
   /** Asks every connected PEP to refuse something harmless under the new revocation. */
@@ -49,13 +59,15 @@ export interface ControlOptions extends ServiceOptions {
 export interface Control {
   /**
    * Calls a method as `by`. Throws `InputError` for an unknown method or parameters that do not fit, `RefusedError` when the
-   * role of `by` may not call it or its key is revoked. Does not verify that the caller holds the key: the listener, or
+   * role of `by` may not call it, the policies of operators do not permit it, or its key is revoked. A method that shows
+   * evidence is recorded before it does. Does not verify that the caller holds the key: the listener, or
    * whoever opened the store locally, did.
    */
   call(method: string, params: Json, by: EnrolledKey): Promise<Json>
 }
 
 interface Method {
+  readonly action: ControlAction
   readonly roles: readonly KeyRole[]
   readonly run: (params: Json, by: EnrolledKey) => Promise<Json>
 }
@@ -63,10 +75,9 @@ interface Method {
 const OPERATOR: readonly KeyRole[] = ['operator']
 const OPENERS: readonly KeyRole[] = ['operator', 'host']
 const READERS_OF_APPROVALS: readonly KeyRole[] = ['operator', 'approver']
-const APPROVER: readonly KeyRole[] = ['approver']
 
 export function createControl(options: ControlOptions): Control {
-  const methods = toMethods(options)
+  const methods = toMethods({ ...options, admins: createAdmins(options.services) })
   return {
     async call(name, params, by) {
       const method = methods.get(name)
@@ -77,43 +88,107 @@ export function createControl(options: ControlOptions): Control {
       if (options.services.revocations.find('actor', by.jkt) !== undefined) {
         throw new RefusedError('identity.revoked', 'this key is revoked')
       }
+      const asked = isJsonObject(params) ? params : {}
+      assertPermitted(options, name, method.action, asked, by)
+      if (method.action.logged === 'reading') {
+        await note(options, {
+          act: name,
+          by: by.jkt,
+          subject: 'system',
+          detail: { ...toTouched(method.action, asked) },
+        })
+      }
       return method.run(params, by)
     },
   }
 }
 
-function toMethods(options: ControlOptions): ReadonlyMap<string, Method> {
-  return new Map([
+/** Asks the policies of operators. Nothing is looked up before: policy sees what was asked. */
+function assertPermitted(
+  { policy, clock }: ControlOptions,
+  method: string,
+  action: ControlAction,
+  params: JsonObject,
+  key: EnrolledKey,
+): void {
+  const verdict = policy().decide({ key, method, resource: toResource(action, params, key), time: clock.now() })
+  if (verdict === 'permit') return
+  if (verdict === 'error') throw new RefusedError('policy.error', 'the policies of operators could not be evaluated')
+  const roles = rolesOf(key).join(', ')
+  throw new RefusedError('identity.key-role', `the roles of this key (${roles}) may not call \`${method}\``)
+}
+
+function toResource(action: ControlAction, params: JsonObject, key: EnrolledKey): OperatorQuestion['resource'] {
+  const { role, roles } = params
+  const touched = toTouched(action, params)
+  return {
+    ...touched,
+    own: touched.type === key.role && touched.id === key.name,
+    ...(typeof role === 'string' ? { role } : {}),
+    roles: isJsonArray(roles) ? roles.filter((each) => typeof each === 'string') : [],
+  }
+}
+
+type Inside = ControlOptions & { readonly admins: Admins }
+
+function toMethods(options: Inside): ReadonlyMap<string, Method> {
+  return new Map<string, Method>([
     ...keyMethods(options),
+    ...grantMethods(options),
     ...approvalMethods(options),
     ...revocationMethods(options),
     ...ownMethods(options),
   ])
 }
 
-type Row = readonly [string, Method]
+type Row = readonly [ControlMethod, Method]
 
 /** A row of the table. Any parameter that is not among `known` is an error, before anything else happens. */
 function row(
-  name: string,
+  name: ControlMethod,
   roles: readonly KeyRole[],
   known: readonly string[],
   run: (params: Fields, by: EnrolledKey) => Promise<Json>,
 ): Row {
-  return [name, { roles, run: async (params, by) => run(readObject({ path: name, value: params }, known), by) }]
+  return [
+    name,
+    {
+      action: controlActionOf(name),
+      roles,
+      run: async (params, by) => run(readObject({ path: name, value: params }, known), by),
+    },
+  ]
 }
 
-function keyMethods({ services: { keys, grants, tasks } }: ControlOptions): readonly Row[] {
+function keyMethods({ services, admins, reload }: Inside): readonly Row[] {
+  const { keys } = services
   return [
-    row('key.enrol', OPERATOR, ['role', 'name', 'jwk'], async (params, by) => {
+    row('key.enrol', OPERATOR, ['role', 'name', 'jwk', 'roles'], async (params, by) => {
       const role = readOneOf(params.need('role'), KEY_ROLES)
       const name = readText(params.need('name'))
-      return asJson(await keys.enrol({ role, name, jwk: params.need('jwk').value, by: by.jkt }))
+      const roles = params.has('roles') ? { roles: readRoles(params.need('roles')) } : {}
+      return asJson(await keys.enrol({ role, name, jwk: params.need('jwk').value, ...roles, by: by.jkt }))
+    }),
+    row('key.roles', OPERATOR, ['name', 'roles'], async (params, by) => {
+      const name = readText(params.need('name'))
+      const roles = readRoles(params.need('roles'))
+      const change = async (): Promise<EnrolledKey> => keys.setRoles({ name, roles, by: by.jkt })
+      const key = await keys.findByName('operator', name)
+      const changed =
+        key === undefined || roles.includes('admin') ? await change() : await admins.removing(key.jkt, change)
+      // Who may accept tools may have changed with it.
+      await reload()
+      return asJson(changed)
     }),
     row('key.list', OPERATOR, ['role'], async (params) => {
       const role = params.has('role') ? readOneOf(params.need('role'), KEY_ROLES) : undefined
       return (await keys.list(role)).map(asJson)
     }),
+  ]
+}
+
+function grantMethods({ services: { grants, tasks } }: Inside): readonly Row[] {
+  return [
     row('grant.create', OPERATOR, ['grant'], async (params, by) =>
       asJson(await grants.create(params.need('grant').value, by)),
     ),
@@ -125,7 +200,7 @@ function keyMethods({ services: { keys, grants, tasks } }: ControlOptions): read
   ]
 }
 
-function approvalMethods({ services: { approvals } }: ControlOptions): readonly Row[] {
+function approvalMethods({ services: { approvals } }: Inside): readonly Row[] {
   return [
     row('approval.list', READERS_OF_APPROVALS, ['all'], async (params) => {
       const all = params.has('all') && readOneOf(params.need('all'), [true, false])
@@ -134,7 +209,7 @@ function approvalMethods({ services: { approvals } }: ControlOptions): readonly 
     row('approval.show', READERS_OF_APPROVALS, ['id'], async (params) =>
       asJson(await approvals.show(readText(params.need('id')))),
     ),
-    row('approval.answer', APPROVER, ['id', 'verdict', 'signature'], async (params, by) => {
+    row('approval.answer', READERS_OF_APPROVALS, ['id', 'verdict', 'signature'], async (params, by) => {
       const id = readText(params.need('id'))
       const verdict = readOneOf(params.need('verdict'), VERDICTS)
       return asJson(await approvals.answer({ id, verdict, signature: readText(params.need('signature')), by }))
@@ -142,14 +217,15 @@ function approvalMethods({ services: { approvals } }: ControlOptions): readonly 
   ]
 }
 
-function revocationMethods({ services, canary }: ControlOptions): readonly Row[] {
+function revocationMethods({ services, canary, admins }: Inside): readonly Row[] {
   const { revocations } = services
   return [
     row('revoke', OPERATOR, ['dimension', 'id'], async (params, by) => {
       const dimension = readOneOf(params.need('dimension'), REVOCATION_DIMENSIONS)
       const given = params.has('id') ? readText(params.need('id')) : undefined
       const id = await toRevocationId(services, dimension, given)
-      const { revocation, recorded } = await revocations.revoke(dimension, id, by)
+      const revoke = async (): Promise<Revoked> => revocations.revoke(dimension, id, by)
+      const { revocation, recorded } = dimension === 'actor' ? await admins.removing(id, revoke) : await revoke()
       // The kill switch is in force by now; the canary only says who has noticed.
       const { peps, silent } = await canary(dimension, id)
       return { ...asJson(revocation), recorded, peps, silent }
@@ -158,7 +234,7 @@ function revocationMethods({ services, canary }: ControlOptions): readonly Row[]
   ]
 }
 
-function ownMethods(options: ControlOptions): readonly Row[] {
+function ownMethods(options: Inside): readonly Row[] {
   const { services, store } = options
   return [
     row('manifest.reload', OPERATOR, [], async (_params, by) => {
@@ -189,6 +265,10 @@ function readOpening(params: Fields): Omit<TaskOpening, 'openedBy'> {
     actor: readText(params.need('actor')),
     ...(params.has('grant') ? { grant: readText(params.need('grant')) } : {}),
   }
+}
+
+function readRoles(field: Field): readonly OperatorRole[] {
+  return readArray(field, 1).map((each) => readOneOf(each, OPERATOR_ROLES))
 }
 
 function readPrincipal(field: Field): TaskOpening['principal'] {

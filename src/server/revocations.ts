@@ -16,7 +16,7 @@ import type { Revocation, RevocationFeed } from '../ports/revocations.ts'
 import type { Store } from '../ports/store.ts'
 import { listAll, readOne } from './acts.ts'
 
-interface Revoked {
+export interface Revoked {
   readonly revocation: Revocation
   /** False: in force here, but not on the disk yet; it is tried again in the background. */
   readonly recorded: boolean

@@ -1,0 +1,61 @@
+/**
+ * @module
+ * Every method of the control plane as policies of operators see it: the group that it belongs to, what it touches, and who
+ * writes it into the log. A method without a row here does not compile, so that none is forgotten; policies speak of groups,
+ * so that a new method needs no new policy.
+ */
+import type { JsonObject } from './json.ts'
+
+/**
+ * `read`: settings and lists, without evidence. `queue`: actions that wait for a person. `evidence`: prompts, arguments and
+ * outputs. `answer`: approvals. `stop`: revocation and everything else that only takes away. `author`: grants and manifests.
+ * `open`: tasks. `administer`: keys, roles, modes, erasure, and whatever else widens or destroys.
+ */
+export const CONTROL_GROUPS = ['read', 'queue', 'evidence', 'answer', 'stop', 'author', 'open', 'administer'] as const
+export type ControlGroup = (typeof CONTROL_GROUPS)[number]
+
+/** What a call touches, as far as its parameters say: never looked up before policy is asked. */
+export interface Touched {
+  readonly type: string
+  readonly id: string
+}
+
+export interface ControlAction {
+  readonly group: ControlGroup
+  /** The type of what is touched, and the parameters that make its id, joined by `/`. */
+  readonly touches: readonly [type: string, ...parameters: readonly string[]]
+  /** `itself`: the method writes its act. `reading`: it shows evidence, and is recorded before it does. `no`: nothing changes. */
+  readonly logged: 'itself' | 'reading' | 'no'
+}
+
+/** A row for each method. */
+export const CONTROL_ACTIONS = {
+  'key.enrol': { group: 'administer', touches: ['key', 'role', 'name'], logged: 'itself' },
+  'key.roles': { group: 'administer', touches: ['operator', 'name'], logged: 'itself' },
+  'key.list': { group: 'read', touches: ['system'], logged: 'no' },
+  'grant.create': { group: 'author', touches: ['grant'], logged: 'itself' },
+  'grant.list': { group: 'read', touches: ['system'], logged: 'no' },
+  'grant.show': { group: 'read', touches: ['grant', 'id'], logged: 'no' },
+  'task.open': { group: 'open', touches: ['agent', 'actor'], logged: 'itself' },
+  'approval.list': { group: 'queue', touches: ['system'], logged: 'no' },
+  'approval.show': { group: 'queue', touches: ['approval', 'id'], logged: 'no' },
+  'approval.answer': { group: 'answer', touches: ['approval', 'id'], logged: 'itself' },
+  revoke: { group: 'stop', touches: ['revocation', 'dimension', 'id'], logged: 'itself' },
+  'revocation.list': { group: 'read', touches: ['system'], logged: 'no' },
+  'manifest.reload': { group: 'author', touches: ['system'], logged: 'itself' },
+  status: { group: 'read', touches: ['system'], logged: 'no' },
+  'entry.show': { group: 'evidence', touches: ['entry', 'id'], logged: 'reading' },
+} as const
+
+export type ControlMethod = keyof typeof CONTROL_ACTIONS
+
+/** The row of a method. */
+export function controlActionOf(method: ControlMethod): ControlAction {
+  return CONTROL_ACTIONS[method]
+}
+
+/** What the parameters of a call name; what is missing or no text is empty. */
+export function toTouched({ touches: [type, ...names] }: ControlAction, params: JsonObject): Touched {
+  const parts = names.map((name) => params[name]).map((value) => (typeof value === 'string' ? value : ''))
+  return { type, id: parts.join('/') }
+}
