@@ -110,7 +110,9 @@ const DEADLINE_MS = 10_000
  * Guards a tool. Throws `ConfigError` for a schema that cannot carry the intent argument. Does not promise that nobody else
  * in the process holds `execute`: hand it over and keep no other reference.
  */
-export function guardTool(options: GuardToolOptions): GuardedTool {
+export function guardTool(given: GuardToolOptions): GuardedTool {
+  // A copy: whoever changes what was handed over must not change what runs for a descriptor that was accepted.
+  const options = { ...given, schema: structuredClone(given.schema) }
   const { upstream, name, description, schema } = options
   if (!canCarryIntent(schema))
     throw new ConfigError(`the schema of \`${name}\` is not that of an object without \`unbearer_intent\``)
@@ -255,7 +257,7 @@ async function perform(
   const args = toDecided(options.name, context)
   const signal = call.signal === undefined ? context.signal : AbortSignal.any([call.signal, context.signal])
   assertWanted(signal)
-  const isFirst = await task.claimCall(hashOf([options.upstream, options.name, call.toolCallId]))
+  const isFirst = await task.claimCall(toCallClaim(options, call.toolCallId))
   if (!isFirst) throw refused('credential.replayed')
   assertWanted(signal)
   const body = { method: 'tools/call', name: options.name, arguments: structuredClone(args) }
@@ -268,6 +270,14 @@ async function perform(
     if (!isHarmless(options, task, descriptor, fault)) throw fault
     return { output: { error: fault instanceof Error ? fault.message : 'the tool failed' }, failed: true }
   }
+}
+
+/** Under which `HostTask.claimCall` keeps that a call of this tool was begun. */
+export function toCallClaim(
+  { upstream, name }: Pick<GuardToolOptions, 'upstream' | 'name'>,
+  toolCallId: string,
+): string {
+  return hashOf([upstream, name, toolCallId])
 }
 
 /** The arguments of the decided action, as a copy: what is decided is what is run. */

@@ -2,7 +2,7 @@
  * @module
  * `guardTools`: every tool of a set becomes a shell whose implementation only `enforce` reaches.
  */
-import { ConfigError, RefusedError, REASONS, type ToolDescriptor } from '../../index.ts'
+import { ConfigError, RefusedError, REASONS, type HostTask, type ToolDescriptor } from '../../index.ts'
 import { toGuardedSchema, readSchema } from './schema.ts'
 import { takeRefusals } from './nested.ts'
 import { createShell, HarmlessError, type Shell, type TaskSource } from './shell.ts'
@@ -85,7 +85,9 @@ function toShellTool(tool: object, { execute, caller }: ToolParts, shell: Shell)
     inputSchema: toGuardedSchema(shell.guarded.schema, shell.input),
     execute: toRun(shell, execute),
   }
-  return caller === undefined ? made : withCaller(made, caller, (tools) => bindGuarded(shell, caller, tools))
+  // Frozen: otherwise an `execute` that is put in its place would run under its name. The AI SDK makes copies.
+  if (caller === undefined) return Object.freeze(made)
+  return Object.freeze(withCaller(made, caller, (tools) => bindGuarded(shell, caller, tools)))
 }
 
 function toRun(shell: Shell, execute: Execute): (input: unknown, options?: ExecutionOptions) => Promise<unknown> {
@@ -104,16 +106,25 @@ function bindGuarded(shell: Shell, caller: LocalCaller, tools: ToolSet): object 
   const { execute, ...parts } = readTool(shell.guarded.name, tool)
   if (execute === undefined) throw new ConfigError(`\`${shell.guarded.name}\` cannot be executed once it is bound`)
   const { caller: _again, ...rest } = parts
-  return toShellTool(tool, { ...rest, execute: async (input, options) => runCaller(execute, input, options) }, shell)
+  return toShellTool(tool, { ...rest, execute: async (...call) => runCaller(execute, ...call) }, shell)
 }
 
 /** Whatever a caller does it does through guarded tools, so that its own failure did nothing; the model reads why. */
-async function runCaller(execute: Execute, input: unknown, options: ExecutionOptions): Promise<unknown> {
+async function runCaller(
+  execute: Execute,
+  input: unknown,
+  options: ExecutionOptions,
+  task: HostTask,
+): Promise<unknown> {
+  const id = options.toolCallId ?? ''
   try {
-    return await execute(input, options)
+    return await execute(input, options, task)
   } catch (fault) {
-    const refusals = takeRefusals(options.toolCallId ?? '')
+    const refusals = takeRefusals(task, id)
     const why = fault instanceof Error ? fault.message : 'the program failed'
     throw new HarmlessError(refusals.length > 0 ? refusals.join('; ') : why, { cause: fault })
+  } finally {
+    // What the program caught itself is not the answer of a later call with this id.
+    takeRefusals(task, id)
   }
 }

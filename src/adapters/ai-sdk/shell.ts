@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto'
 
 import { hashOf, REASONS, RefusedError, type HostTask, type JsonObject, type Reason } from '../../index.ts'
-import { guardTool, type GuardedResult, type GuardedTool } from '../guard-tool.ts'
+import { guardTool, toCallClaim, type GuardedResult, type GuardedTool } from '../guard-tool.ts'
 import { takeIntent } from '../intent.ts'
 import { findEvidence } from './evidence.ts'
 import { hold, isFromHistory, wasHeld } from './history.ts'
@@ -145,7 +145,7 @@ async function decide(state: State, input: unknown, { toolCallId, messages }: Ea
     const stopped = await Promise.race([turn.entered.promise, result])
     if (stopped === undefined) {
       if (toolCallId === undefined) park(state.parked, toDigest(task, args), key)
-      setTimeout(() => turn.run.reject(new NeverExecutedError('the call was never executed')), PARKED_MS).unref()
+      setTimeout(() => giveUp(state.turns, key, turn), PARKED_MS).unref()
       return undefined
     }
     state.turns.delete(key)
@@ -165,19 +165,35 @@ async function run(
   const asked = await ask(state, input)
   const options = { ...given, toolCallId: given?.toolCallId ?? randomUUID() }
   await assertOurs(state, asked, options.toolCallId, options.messages)
-  const key = unpark(state.parked, toDigest(asked.task, asked.args)) ?? toKey(asked.task, options.toolCallId)
+  const key = await findKey(state, asked, options.toolCallId)
   const turn = openTurn(state.turns, key)
   if (options.abortSignal?.aborted === true) turn.run.reject(new NeverExecutedError('the call was cancelled'))
-  else turn.run.resolve((args, signal) => execute(args, { ...options, abortSignal: join(signal, options.abortSignal) }))
+  else {
+    const begin: Run = (args, signal) =>
+      execute(args, { ...options, abortSignal: join(signal, options.abortSignal) }, asked.task)
+    turn.run.resolve(begin)
+  }
   try {
     const result = await call(state, asked, key, options.toolCallId, options.abortSignal)
     if (result.kind === 'performed') return toOutput(result)
     const { decision, reason, text } = await toStopped(state, asked, result)
-    keepRefusal(options.toolCallId, text)
+    keepRefusal(asked.task, options.toolCallId, text)
     throw new RefusedError(reason, text, { retryable: decision !== 'deny' || result.refusal.retry })
   } finally {
     state.turns.delete(key)
   }
+}
+
+/**
+ * Under which the call was decided, or will be. One that was decided without its id takes its id now: the same id again,
+ * decided early again, is not a second call.
+ */
+async function findKey({ parked, options }: State, { task, args }: Asked, toolCallId: string): Promise<string> {
+  const own = toKey(task, toolCallId)
+  const early = unpark(parked, toDigest(task, args))
+  if (early === undefined) return own
+  if (!(await task.claimCall(toCallClaim(options, own)))) throw refused('credential.replayed')
+  return early
 }
 
 /** A call that comes out of a history, which a client may have written, must be one that we held. */
@@ -223,6 +239,11 @@ function toOutput({ output, failed }: Extract<GuardedResult, { kind: 'performed'
   if (!failed) return output
   const why = typeof output === 'object' && output !== null && 'error' in output ? output.error : undefined
   throw new Error(typeof why === 'string' ? why : 'the tool failed')
+}
+
+function giveUp(turns: Map<string, Turn>, key: string, turn: Turn): void {
+  turn.run.reject(new NeverExecutedError('the call was never executed'))
+  if (turns.get(key) === turn) turns.delete(key)
 }
 
 function openTurn(turns: Map<string, Turn>, key: string): Turn {

@@ -2,7 +2,7 @@
  * @module
  * A tool of the AI SDK as we read it: which parts of it run, and where. Structural, because `ai` is not installed here.
  */
-import { ConfigError } from '../../index.ts'
+import { ConfigError, type HostTask } from '../../index.ts'
 import { isRecord } from './schema.ts'
 
 /** A set of tools as `generateText` takes it. */
@@ -16,7 +16,8 @@ export interface ExecutionOptions {
   readonly [key: string]: unknown
 }
 
-export type Execute = (input: unknown, options: ExecutionOptions) => unknown
+/** `task` is the one in which the call was decided; the tool itself is not given it. */
+export type Execute = (input: unknown, options: ExecutionOptions, task: HostTask) => unknown
 
 /** Code mode and its like: a tool that calls other tools, which are bound to it for each step. */
 export interface LocalCaller {

@@ -12,7 +12,7 @@ import { toRefusedMessage, toToolMessage } from './messages.ts'
 import { assertNamed, assertRanNamed, isClientTool } from './provider-tools.ts'
 import { toClaimed } from './reasoning.ts'
 import { runInScope, type CallScope } from './scope.ts'
-import { guardOf } from './tools.ts'
+import { guardOf, isCallLike } from './tools.ts'
 import { member, toItems } from './loose.ts'
 
 export interface EnforceToolsOptions {
@@ -25,6 +25,9 @@ type FindTask = HostTask | (() => HostTask | undefined)
 /** What `createAgent` recognises a middleware by. */
 const BRAND = Symbol.for('AgentMiddleware')
 const NAME = 'UnbearerEnforceTools'
+
+/** What `enforceTools` made: anybody can take its name. */
+const made = new WeakSet<object>()
 
 /**
  * The last middleware of `createAgent({ tools: guardTools(…), middleware: [..., enforceTools(task)] })`. Rejects the run
@@ -43,7 +46,8 @@ export function enforceTools(task: FindTask, { providerTools = [] }: EnforceTool
     },
     wrapToolCall: async (request, handler) => wrapCall(task, request, handler),
   }
-  return Object.assign(middleware, { [BRAND]: true })
+  made.add(middleware)
+  return Object.freeze(Object.assign(middleware, { [BRAND]: true }))
 }
 
 /**
@@ -55,7 +59,7 @@ export function assertGuarded<T extends { readonly options: object }>(
   { providerTools = [] }: EnforceToolsOptions = {},
 ): T {
   const middleware = toItems(Reflect.get(agent.options, 'middleware'))
-  const ours = middleware.findIndex((one) => nameOf(one) === NAME)
+  const ours = middleware.findIndex((one) => typeof one === 'object' && one !== null && made.has(one))
   if (ours < 0) throw new ConfigError('this agent has no `enforceTools` among its middleware')
   if (ours !== middleware.length - 1)
     throw new ConfigError(`\`enforceTools\` must be the last middleware, \`${nameOf(middleware.at(-1))}\` is`)
@@ -87,8 +91,8 @@ async function wrapCall(
     seen: JSON.stringify(toolCall.args),
     claimed: toClaimed(state.messages, toolCall.id),
   }
-  if (!hasIntent(toolCall.args)) {
-    // The framework would refuse it by its schema, unrecorded and without saying what to do.
+  if (!hasIntent(toolCall.args) || isCallLike(toolCall.args)) {
+    // The framework would refuse it by its schema, unrecorded and without saying what to do, or read another call in it.
     const named = { ...(scope.task === undefined ? {} : { task: scope.task }), claimed: scope.claimed }
     const result = await guarded.call(toolCall.args, {
       ...named,

@@ -23,7 +23,9 @@ declare module '@langchain/core/tools' {
     constructor(fields: DynamicStructuredToolFields)
     readonly name: string
   }
-  export class ToolInputParsingException extends Error {}
+  export class ToolInputParsingException extends Error {
+    readonly output?: string
+  }
 }
 
 declare module '@langchain/core/utils/json_schema' {

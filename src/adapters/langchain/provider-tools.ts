@@ -7,7 +7,7 @@ import { member, toItems } from './loose.ts'
 
 /** Blocks of a message that say that the provider ran something. */
 const RAN_THERE =
-  /^(server_tool|mcp_tool_use)|_tool_result$|^(web_search|file_search|code_interpreter|image_generation|computer|local_shell|mcp)_call/
+  /^(server_tool|mcp_tool_use)|_tool_result$|^(web_search|file_search|code_interpreter|image_generation|computer|(local_)?shell|tool_search|mcp)_call|^(executable_?code|code_?execution_?result)$/i
 
 /** Throws `ConfigError` for a declared tool that runs at the provider and is not named. */
 export function assertNamed(tools: readonly unknown[], named: readonly string[]): void {
@@ -20,10 +20,11 @@ export function assertNamed(tools: readonly unknown[], named: readonly string[])
 
 /** Throws `ConfigError` when a message shows that the provider ran a tool that is not named. The action itself is done. */
 export function assertRanNamed(message: unknown, named: readonly string[]): void {
-  for (const block of [
+  for (const given of [
     ...toItems(member(message, 'content')),
     ...toItems(member(member(message, 'additional_kwargs'), 'tool_outputs')),
   ]) {
+    const block = member(given, 'type') === 'non_standard' ? member(given, 'value') : given
     const type = member(block, 'type')
     if (typeof type !== 'string' || !RAN_THERE.test(type)) continue
     const name = nameOf(block)
@@ -37,7 +38,10 @@ export function isClientTool(tool: unknown): tool is { readonly name: string } {
 }
 
 function nameOf(tool: unknown): string {
-  const found = [member(tool, 'name'), member(tool, 'type')].find((name) => typeof name === 'string')
+  // Some providers declare a tool by its only key: `{ googleSearch: {} }`.
+  const isPlain = typeof tool === 'object' && tool !== null && Object.getPrototypeOf(tool) === Object.prototype
+  const keys = isPlain ? Object.keys(tool) : []
+  const found = [member(tool, 'name'), member(tool, 'type'), keys[0]].find((name) => typeof name === 'string')
   return typeof found === 'string' ? found : 'unnamed'
 }
 

@@ -86,8 +86,10 @@ function guardOne(tool: LangChainTool, options: GuardToolsOptions): DynamicStruc
     name,
     description,
     schema: toSchema(tool),
-    execute: async (args, { signal }) => toPlain(await runCutOff(async () => tool.invoke(args, { signal }))),
-    isHarmless: (fault) => fault instanceof ToolInputParsingException,
+    // The shell finds the task. Where it finds none, an outer task must not step in.
+    task: () => undefined,
+    execute: async (args, { signal }) => run(tool, args, signal),
+    isHarmless: (fault) => fault instanceof NotBegunError,
     ...(options.deadlineMs === undefined ? {} : { deadlineMs: options.deadlineMs }),
   })
   const held = new Map<string, ApprovalInterrupt>()
@@ -99,7 +101,29 @@ function guardOne(tool: LangChainTool, options: GuardToolsOptions): DynamicStruc
     func: async (input, _run, config) => answer(guarded, options, held, input, config),
   })
   guardedTools.set(shell, guarded)
-  return shell
+  // Otherwise a `func` that is put in its place would run under its name.
+  return Object.freeze(shell)
+}
+
+/** The tool refused the arguments before it did anything. */
+class NotBegunError extends Error {}
+
+/**
+ * True for arguments that LangChain takes for a whole call: it would run what lies in their own `args`, which nobody decided.
+ */
+export function isCallLike(args: unknown): boolean {
+  return member(args, 'type') === 'tool_call'
+}
+
+async function run(tool: LangChainTool, args: JsonObject, signal: AbortSignal): Promise<unknown> {
+  if (isCallLike(args)) throw new NotBegunError('the argument `type` cannot be `tool_call`')
+  try {
+    return toPlain(await runCutOff(async () => tool.invoke(args, { signal })))
+  } catch (fault) {
+    // One of other arguments comes from a tool that this one called, after it had begun.
+    const isRefusal = fault instanceof ToolInputParsingException && fault.output === JSON.stringify(args)
+    throw isRefusal ? new NotBegunError(fault.message, { cause: fault }) : fault
+  }
 }
 
 function toSchema({ name, schema }: LangChainTool): JsonObject {

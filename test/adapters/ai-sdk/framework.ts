@@ -46,7 +46,13 @@ export interface Generated {
   readonly responseMessages: readonly Message[]
 }
 
+interface ToolLoopAgent {
+  generate(options: object): Promise<Generated>
+  stream(options: object): Promise<{ readonly fullStream: AsyncIterable<Part> }>
+}
+
 export interface Ai {
+  readonly ToolLoopAgent: new (settings: object) => ToolLoopAgent
   generateText(options: object): Promise<Generated>
   streamText(options: object): { readonly fullStream: AsyncIterable<Part> }
   tool(options: object): object

@@ -65,7 +65,8 @@ export interface Native {
     getWriter(): ((chunk: unknown) => void) | undefined
     interrupt(value: unknown): unknown
   }
-  readonly ToolNode: new (tools: readonly object[]) => object
+  readonly ToolNode: new (tools: readonly object[]) => { invoke(input: object): Promise<unknown> }
+  dispatchCustomEvent(name: string, data: unknown, config?: object): Promise<void>
   readonly BaseCallbackHandler: Class
   readonly z: { object(shape: object): object; string(): object }
   readonly adapter: typeof import('../../../src/adapters/langchain/index.ts')

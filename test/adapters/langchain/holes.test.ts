@@ -4,96 +4,9 @@
  */
 import { describe, expect, it } from 'vitest'
 
-import type { HostTask } from '../../../src/index.ts'
 import type { ScriptedPep } from '../../../src/testing/index.ts'
-import {
-  collect,
-  interruptsOf,
-  loadFramework,
-  toolMessages,
-  type Agent,
-  type Model,
-  type Native,
-  type ToolCall,
-} from './framework.ts'
-
-const native = await loadFramework()
-const INTENT = 'write: the user asked for exactly this'
-
-interface Bench {
-  readonly using: Native
-  readonly pep: ScriptedPep
-  readonly task: HostTask
-  /** What ran. */
-  readonly ran: string[]
-  /** Unguarded: `read_file`, `delete_file`. */
-  readonly originals: readonly ReturnType<Native['langchain']['tool']>[]
-  guard(options?: object): readonly object[]
-  /** The middleware of this task. */
-  enforce(options?: object): object
-}
-
-function createBench(): Bench {
-  if (native === undefined) throw new Error('not installed')
-  const using = native
-  const pep = using.testing.createScriptedPep()
-  const claimed = new Set<string>()
-  const task = using.host.createHostTask({
-    pep,
-    task: {
-      txn: 'holes',
-      principal: { type: 'user', id: 'alice' },
-      actor: 'agent',
-      openedBy: { role: 'host' },
-      openedAt: 0,
-      expires: Number.MAX_SAFE_INTEGER,
-    },
-    agent: { name: 'agent', jkt: 'agent' },
-    claimCall: async (id) => !claimed.has(id) && claimed.add(id).has(id),
-  })
-  const ran: string[] = []
-  const originals = ['read_file', 'delete_file'].map((name) =>
-    using.langchain.tool(
-      async ({ path }, { writer }) => {
-        ran.push(`${name} ${String(path)}`)
-        writer?.('SECRET partial')
-        using.langgraph.getWriter()?.('SECRET partial')
-        return 'SECRET final'
-      },
-      { name, description: name, schema: using.z.object({ path: using.z.string() }) },
-    ),
-  )
-  return {
-    using,
-    pep,
-    task,
-    ran,
-    originals,
-    guard: (options = {}) => using.adapter.guardTools(originals, { upstream: 'files', ...options }),
-    enforce: (options = {}) => using.adapter.enforceTools(task, options),
-  }
-}
-
-function toCall(id: string, name: string, path: string): ToolCall {
-  return { id, name, args: { path, unbearer_intent: INTENT } }
-}
-
-function toModel({ using }: Bench, calls: readonly ToolCall[]): Model {
-  return using.fakeModel().respondWithTools(calls).respond(new using.messages.AIMessage('done'))
-}
-
-function toInput({ using }: Bench): object {
-  return { messages: [new using.messages.HumanMessage('go')] }
-}
-
-async function attempt(work: () => Promise<unknown>): Promise<string> {
-  try {
-    await work()
-    return 'resolved'
-  } catch (fault) {
-    return fault instanceof Error ? fault.message : 'failed'
-  }
-}
+import { collect, interruptsOf, toolMessages, type Agent, type ToolCall } from './framework.ts'
+import { attempt, createBench, INTENT, native, toCall, toInput, toModel, type Bench } from './scene.ts'
 
 const READ = toCall('c1', 'read_file', '/ok')
 const CALLS = [
