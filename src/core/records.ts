@@ -41,6 +41,10 @@ export const profileRecord = (actor: string): string => `profile/${part(actor)}`
 /** `Revocation` */
 export const revocationRecord = (rev: number): string => `revocation/${padded(rev)}`
 export const REVOCATION_PREFIX = 'revocation/'
+/** `StoredKeys` of a subject, under its tag (`pdp/subject-keys.ts`). */
+export const subjectKeyRecord = (tag: string): string => `subject-key/${part(tag)}`
+/** The fingerprint of the master key under which everything in the store is sealed. */
+export const VAULT_RECORD = 'vault'
 /** The mode in which an upstream was last served. */
 export const modeRecord = (upstream: string): string => `mode/${part(upstream)}`
 

@@ -1,11 +1,13 @@
 /**
  * @module
- * Both stores under the contract suite that `unbearer/testing` exports.
+ * Both stores under the contract suite that `unbearer/testing` exports, bare and sealed.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
+import { newMasterKey, parseMasterKey } from '../../src/crypto/vault.ts'
+import { createSealedStore } from '../../src/pdp/sealed-store.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createSqliteStore } from '../../src/stores/sqlite.ts'
 import { type ContractCase, type MakeStore, storeContract } from '../../src/testing/index.ts'
@@ -33,4 +35,17 @@ describe('memory store', () => {
 })
 describe('sqlite store', () => {
   run(storeContract(async (options) => (await place())(options), { place }))
+})
+
+const master = parseMasterKey(newMasterKey())
+
+describe('sealed memory store', () => {
+  run(storeContract(async (options) => createSealedStore(createMemoryStore(options), () => master)))
+})
+describe('sealed sqlite store', () => {
+  const sealed = async (): Promise<MakeStore> => {
+    const make = await place()
+    return async (options) => createSealedStore(await make(options), () => master)
+  }
+  run(storeContract(async (options) => (await sealed())(options), { place: sealed }))
 })
