@@ -54,6 +54,8 @@ async function init(call: Call): Promise<Answer> {
   const config = parseConfig(text, { dir })
   await writeFolders(dir, policies)
   for (const name of KEYS) await writeKeyFile(join(dir, 'keys', `${name}.jwk`), { ...generateKey('Ed25519') })
+  const { writeMasterKey } = await import('../config/evidence.ts')
+  writeMasterKey(join(dir, 'keys', 'evidence.key'))
   await copyPolicies(join(dir, policies))
   await copyOperatorPolicies(join(dir, policies, 'operators'))
   await enrol(config, dir)
@@ -152,6 +154,13 @@ mode: observe
 store: sqlite:./state/unbearer.db
 audit: { head: ./head/unbearer.head, checkpointKey: { file: ./keys/log.jwk } }
 keys: { issuer: { file: ./keys/issuer.jwk }, rotate: 30d }
+
+# Prompts, arguments and outputs are sealed under a key for each subject; this key opens those. Keep a copy of it elsewhere.
+# retention: how long, by kind; \`forever\` is possible. The log itself stays whole.
+evidence:
+  masterKey: { file: ./keys/evidence.key }
+  retention: { outputs: 30d, permits: 90d, refusals: 365d, acts: forever }
+
 engine: [{ kind: cedar, policies: ./${policies} }]
 # Which operator may call what. Roles are given with \`operators enrol --role\`.
 operators: { policies: ./${policies}/operators }
@@ -187,7 +196,7 @@ function toText(dir: string, deployment: Deployment, at: string, policies: strin
   return [
     `Wrote ${dir}:`,
     '  unbearer.yaml   the configuration, in observe mode',
-    '  keys/           issuer, log, operator, approver, host: readable by you only; back them up',
+    '  keys/           issuer, log, evidence, operator, approver, host: readable by you only; back them up',
     `  ${`${policies}/`.padEnd(15)} Cedar, yours to edit`,
     '  manifests/      what each tool does, once you have accepted it',
     '  state/ head/    the store with the log, and the head of the log: best on another disk',

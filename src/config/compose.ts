@@ -17,6 +17,7 @@ import { createAuthenticator } from '../pdp/authenticate.ts'
 import { createKeyring } from '../pdp/keyring.ts'
 import { newId, toControlUnit } from '../pdp/log-entries.ts'
 import { createPdp, type Pdp } from '../pdp/pdp.ts'
+import type { SealedStore } from '../pdp/sealed-store.ts'
 import { createTelemetry, type Telemetry } from '../pdp/telemetry.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Engine } from '../ports/engine.ts'
@@ -33,6 +34,7 @@ import { createRevocations } from '../server/revocations.ts'
 import { createTasks } from '../server/tasks.ts'
 import type { Migrated } from '../stores/sqlite-schema.ts'
 import { assertDeployment } from './deployment.ts'
+import { openEvidence } from './evidence.ts'
 import type { Config } from './load.ts'
 import { createManifestRegistry, type ManifestRegistry } from './manifest-registry.ts'
 import { assertNotLockedOut, loadOperatorPolicy, mayAccept } from './operator-policy.ts'
@@ -40,7 +42,7 @@ import { readKey } from './read-key.ts'
 
 /** The state of one installation, opened for writing: what operator commands need. */
 export interface Opened {
-  readonly store: Store
+  readonly store: SealedStore
   readonly control: Control
   readonly services: Services
   readonly manifests: ManifestRegistry
@@ -89,7 +91,7 @@ async function open(config: Config, notice: Notice): Promise<{ opened: Opened; h
   const vkey = toVkey(origin, logKey)
   const head = createHeadKeeper(config.audit.head, vkey)
   const migrations: Migrated[] = []
-  const store = await openStore(config, {
+  const inner = await openStore(config, {
     seal: createSeal(origin, logKey),
     onSealed(checkpoint) {
       if (config.store.kind === 'sqlite') head.write(checkpoint)
@@ -97,7 +99,8 @@ async function open(config: Config, notice: Notice): Promise<{ opened: Opened; h
     onMigrated: (migrated) => migrations.push(migrated),
   })
   try {
-    if (config.store.kind === 'sqlite') await assertHead(store, head, vkey)
+    if (config.store.kind === 'sqlite') await assertHead(inner, head, vkey)
+    const store = await openEvidence(config, inner, notice)
     for (const migrated of migrations) await recordMigration(store, migrated, notice)
     const services = await createServices(store)
     const policy = await openOperatorPolicy(config, services)
@@ -129,7 +132,7 @@ async function open(config: Config, notice: Notice): Promise<{ opened: Opened; h
     }
     return { opened: { store, control, services, manifests, vkey, issuerKey, clock, close }, hooks }
   } catch (cause) {
-    await store.close()
+    await inner.close()
     throw cause
   }
 }

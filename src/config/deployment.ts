@@ -42,10 +42,11 @@ function assertOtherUser(agentUid: number, uid: Uid): void {
   }
 }
 
-function secretFiles({ keys, audit, tls, upstreams }: Config): readonly string[] {
+function secretFiles({ keys, audit, evidence, tls, upstreams }: Config): readonly string[] {
   const secrets: readonly (Secret | undefined)[] = [
     keys.issuer,
     audit.checkpointKey,
+    evidence.masterKey,
     tls?.key,
     ...upstreams.flatMap((upstream) => Object.values(upstream.secrets)),
   ]

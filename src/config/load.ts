@@ -8,6 +8,7 @@ import { isIPv4 } from 'node:net'
 import { dirname, resolve } from 'node:path'
 
 import { ConfigError } from '../core/errors.ts'
+import type { EvidenceClass, Retention } from '../core/retention.ts'
 import type { Mode } from '../core/request.ts'
 import { parseDuration } from './durations.ts'
 import { parseShape, toConfigSchema, type ConfigShape, type SecretShape, type UpstreamShape } from './schema.ts'
@@ -50,6 +51,7 @@ export interface Config {
   readonly mode: Mode
   readonly store: { readonly kind: 'sqlite'; readonly path: string } | { readonly kind: 'memory' }
   readonly audit: { readonly head: string; readonly checkpointKey: Secret }
+  readonly evidence: { readonly masterKey: Secret; readonly retention: Retention }
   readonly keys: { readonly issuer: Secret; readonly rotate: number }
   readonly engine: readonly { readonly kind: 'cedar'; readonly policies: string }[]
   /** Without a folder: the policies that come with this package. */
@@ -140,6 +142,7 @@ function toConfig(shape: ConfigShape, dir: string, env: Environment): Config {
         ? { kind: 'memory' }
         : { kind: 'sqlite', path: at(shape.store.slice('sqlite:'.length)) },
     audit: { head: at(shape.audit.head), checkpointKey: secret(shape.audit.checkpointKey) },
+    evidence: { masterKey: secret(shape.evidence.masterKey), retention: toRetention(shape.evidence.retention) },
     keys: { issuer: secret(shape.keys.issuer), rotate: parseDuration(shape.keys.rotate, '`keys.rotate`') },
     engine: shape.engine.map(({ kind, policies }) => ({ kind, policies: at(policies) })),
     operators: shape.operators.policies === undefined ? {} : { policies: at(shape.operators.policies) },
@@ -149,6 +152,12 @@ function toConfig(shape: ConfigShape, dir: string, env: Environment): Config {
     credential: { ttl: parseTtl(shape.credential.ttl) },
     anomaly: shape.anomaly,
   }
+}
+
+function toRetention(shape: ConfigShape['evidence']['retention']): Retention {
+  const after = (name: EvidenceClass): number | undefined =>
+    shape[name] === 'forever' ? undefined : parseDuration(shape[name], `\`evidence.retention.${name}\``)
+  return { permits: after('permits'), refusals: after('refusals'), outputs: after('outputs'), acts: after('acts') }
 }
 
 function toUpstreams(shape: ConfigShape, secret: (source: SecretShape) => Secret): readonly Upstream[] {

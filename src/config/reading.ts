@@ -5,14 +5,16 @@
  */
 import { ConfigError } from '../core/errors.ts'
 import { createSeal, toVkey } from '../crypto/note.ts'
-import type { Store } from '../ports/store.ts'
+import type { SealedStore } from '../pdp/sealed-store.ts'
 import { createHeadKeeper } from '../server/head.ts'
 import { toLogOrigin } from './compose.ts'
+import { openEvidenceForReading } from './evidence.ts'
 import type { Config } from './load.ts'
 import { readKey } from './read-key.ts'
 
 export interface Reading {
-  readonly store: Store
+  /** Its master key is not asked for before evidence is: verifying the log needs none. */
+  readonly store: SealedStore
   /** The verifier key of the log (C2SP signed-note). */
   readonly vkey: string
   /** The head that is kept outside; absent when there is none yet. */
@@ -31,7 +33,8 @@ export async function openForReading(config: Config): Promise<Reading> {
   const origin = toLogOrigin(config.issuer)
   const vkey = toVkey(origin, logKey)
   const { createSqliteStore } = await import('../stores/sqlite.ts')
-  const store = await createSqliteStore({ path: place.path, readOnly: true, seal: createSeal(origin, logKey) })
+  const inner = await createSqliteStore({ path: place.path, readOnly: true, seal: createSeal(origin, logKey) })
+  const store = openEvidenceForReading(config, inner)
   const head = createHeadKeeper(config.audit.head, vkey).read()
   return { store, vkey, ...(head === undefined ? {} : { head }), close: async () => store.close() }
 }

@@ -6,6 +6,7 @@
 import { z } from 'zod'
 
 import type { JsonObject } from '../core/json.ts'
+import type { EvidenceClass } from '../core/retention.ts'
 import { DURATION_PATTERN, isDuration } from './durations.ts'
 
 /** Where a secret is found, as written. */
@@ -30,6 +31,10 @@ export interface ConfigShape {
   readonly mode: 'observe' | 'enforce'
   readonly store: string
   readonly audit: { readonly head: string; readonly checkpointKey: SecretShape }
+  readonly evidence: {
+    readonly masterKey: SecretShape
+    readonly retention: Readonly<Record<EvidenceClass, string>>
+  }
   readonly keys: { readonly issuer: SecretShape; readonly rotate: string }
   readonly engine: readonly { readonly kind: 'cedar'; readonly policies: string }[]
   readonly operators: { readonly policies?: string | undefined }
@@ -68,6 +73,11 @@ const secret = z.union(
   ],
   'must be `{ env: NAME }` or `{ file: PATH }`; a secret is never written in the configuration',
 )
+const kept = z
+  .string()
+  .regex(new RegExp(`${DURATION_PATTERN}|^forever$`), 'must be `forever` or a whole number with a unit such as `90d`')
+  .refine((given) => given === 'forever' || isDuration(given), 'must be longer than zero')
+  .default('forever')
 const mode = z.enum(['observe', 'enforce'], 'must be `observe` or `enforce`')
 
 const upstream = z.strictObject({
@@ -214,6 +224,53 @@ const shape = z.strictObject({
     })
     .prefault({})
     .meta(about('The log.', 'See its keys.')),
+  evidence: z
+    .strictObject({
+      masterKey: secret
+        .default({ file: './keys/evidence.key' })
+        .meta(
+          about(
+            'The key that wraps the key of each subject, under which evidence is sealed: 32 bytes in base64url, made by `unbearer init` or at the first start. Back it up apart from the store; without it no evidence can be read, and nothing starts.',
+            'With a copy of the store: every prompt, argument and output that is kept, and was kept when the copy was made.',
+          ),
+        ),
+      retention: z
+        .strictObject({
+          permits: kept.meta(
+            about(
+              'How long the evidence of permitted and rewritten actions is kept: request, arguments, findings.',
+              'Short: what a permitted action was about can no longer be shown, nor the decision replayed.',
+            ),
+          ),
+          refusals: kept.meta(
+            about(
+              'How long the evidence of denied, deferred and challenged actions is kept.',
+              'Short: attempts are forgotten before anybody looks at them.',
+            ),
+          ),
+          outputs: kept.meta(
+            about(
+              'How long what tools returned is kept.',
+              'Long: more to find for whoever gets store and key. Short: nobody can show what an agent was told.',
+            ),
+          ),
+          acts: kept.meta(
+            about(
+              'How long the details of acts of operators, hosts and the system are kept: grants, tasks with their purpose, approvals, revocations.',
+              'Short: who was given what can no longer be shown, only that something was done.',
+            ),
+          ),
+        })
+        .prefault({})
+        .meta(
+          about(
+            'How long evidence is kept, by what it is evidence of. The log itself is not shortened.',
+            'See its keys.',
+          ),
+        ),
+    })
+    .prefault({})
+    .meta(about('The evidence beside the log.', 'See its keys.')),
   keys: z
     .strictObject({
       issuer: secret

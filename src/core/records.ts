@@ -20,10 +20,12 @@ export const grantOfActorRecord = (actor: string, id: string): string => `grant-
 /** A number: what was used of a budget. */
 export const budgetRecord = (grant: string, budget: string, txn?: string): string =>
   `budget/${part(grant)}/${part(budget)}${txn === undefined ? '' : `/${part(txn)}`}`
+export const TASK_PREFIX = 'task/'
 /** `Task` */
-export const taskRecord = (txn: string): string => `task/${part(txn)}`
+export const taskRecord = (txn: string): string => `${TASK_PREFIX}${part(txn)}`
+export const APPROVAL_PREFIX = 'approval/'
 /** `ApprovalRecord` */
-export const approvalRecord = (id: string): string => `approval/${part(id)}`
+export const approvalRecord = (id: string): string => `${APPROVAL_PREFIX}${part(id)}`
 /** The id of the newest approval for a bind. */
 export const approvalOfBindRecord = (bind: string): string => `approval-of/${part(bind)}`
 /** A list of the ids of the approvals of a task that are not answered yet. */
@@ -31,8 +33,9 @@ export const openApprovalsRecord = (txn: string): string => `approvals-open/${pa
 /** An action that was begun, by the id of its decision entry; deleted by its outcome. */
 export const begunRecord = (bind: string, entry: string): string => `begun/${part(bind)}/${part(entry)}`
 export const begunPrefix = (bind: string): string => `begun/${part(bind)}/`
-/** `{length, taint}` of the history of a task. */
-export const historyRecord = (txn: string): string => `history/${part(txn)}`
+export const HISTORY_PREFIX = 'history/'
+/** `{length, salt}` of the history of a task. */
+export const historyRecord = (txn: string): string => `${HISTORY_PREFIX}${part(txn)}`
 /** `Observation` number `n` of a task. */
 export const observationRecord = (txn: string, n: number): string => `observation/${part(txn)}/${padded(n)}`
 export const observationPrefix = (txn: string): string => `observation/${part(txn)}/`
@@ -45,6 +48,8 @@ export const REVOCATION_PREFIX = 'revocation/'
 export const subjectKeyRecord = (tag: string): string => `subject-key/${part(tag)}`
 /** The fingerprint of the master key under which everything in the store is sealed. */
 export const VAULT_RECORD = 'vault'
+/** What is written with a subject, so that it is sealed: purposes, arguments, and the salts of what was observed. */
+export const SEALED_PREFIXES: readonly string[] = [TASK_PREFIX, APPROVAL_PREFIX, HISTORY_PREFIX]
 /** The mode in which an upstream was last served. */
 export const modeRecord = (upstream: string): string => `mode/${part(upstream)}`
 

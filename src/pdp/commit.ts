@@ -56,10 +56,10 @@ export async function toCommitUnit(
 ): Promise<ToCommit | 'approval-limit'> {
   const { request, gathered, decision } = decided
   const { evidence } = gathered
-  const log = toDecisionUnit(toEntry(decided), toValues(decided), `${request.subject.type}/${request.subject.id}`)
+  const log = toDecisionUnit(toEntry(decided), toValues(decided), toSubject(request))
   const base = { reads: evidence.reads, entries: log.entries, evidence: log.evidence }
   if (decision.kind === 'permit') {
-    const writes = [...permitWrites(decided), ...(await consumeApproval(store, evidence))]
+    const writes = [...permitWrites(decided), ...(await consumeApproval(store, request, evidence))]
     return { unit: { ...base, writes, burns: toBurns(decided) } }
   }
   if (decision.kind !== 'challenge') return { unit: base }
@@ -128,12 +128,16 @@ function toBurns({ jti, gathered }: Decided): readonly Burn[] {
 }
 
 /** Consumed once: the record stays for people, what points to it from the action does not. Its version was read. */
-async function consumeApproval(store: Store, { approval, bind }: Evidence): Promise<readonly Write[]> {
+async function consumeApproval(
+  store: Store,
+  request: AccessRequest,
+  { approval, bind }: Evidence,
+): Promise<readonly Write[]> {
   if (approval?.status !== 'approved') return []
   const key = approvalRecord(approval.id)
   const [record] = await store.get([key])
   const consumed: Approval = { ...(fromRecord<Approval>(record) ?? approval), status: 'consumed' }
-  return [{ key, value: asJson(consumed) }, { key: approvalOfBindRecord(bind) }]
+  return [{ key, value: asJson(consumed), subject: toSubject(request) }, { key: approvalOfBindRecord(bind) }]
 }
 
 interface Opened {
@@ -157,11 +161,20 @@ async function openApproval(store: Store, decided: Decided, limit: number): Prom
     ticket: fresh.id,
     reads: { [openKey]: record?.version ?? 0 },
     writes: [
-      { key: approvalRecord(fresh.id), value: { ...asJson(fresh), presented: toPresented(decided) } },
+      {
+        key: approvalRecord(fresh.id),
+        value: { ...asJson(fresh), presented: toPresented(decided) },
+        subject: toSubject(request),
+      },
       { key: approvalOfBindRecord(bind), value: fresh.id },
       { key: openKey, value: [...open, fresh.id] },
     ],
   }
+}
+
+/** Whose data a record of this action is. */
+function toSubject({ subject }: AccessRequest): string {
+  return `${subject.type}/${subject.id}`
 }
 
 /** Whose quota an approval counts in: the task's; an agent opens tasks of connections at will, so that they share one. */

@@ -36,6 +36,8 @@ export interface LoadedHistory {
 /** What to add: the value as the agent will see it, with the labels of its source. */
 export interface Relayed {
   readonly source: string
+  /** Whose data it is, `type/id`. */
+  readonly subject: string
   readonly entry: string
   readonly time: number
   readonly value: Json
@@ -74,12 +76,13 @@ export function createHistories(store: Store): Histories {
         version: record?.version ?? 0,
       }
     },
-    toWrites(txn, { length, salt }, relayed) {
+    toWrites(txn, { length, salt }, { subject, ...relayed }) {
       const observation = observe({ n: length, salt, ...relayed })
       const head: HistoryHead = { length: length + 1, salt }
       return [
         { key: observationRecord(txn, length), value: asJson(observation) },
-        { key: historyRecord(txn), value: asJson(head) },
+        // Sealed with the salt in it, so that nobody can test a guess against the hashes once the key is gone.
+        { key: historyRecord(txn), value: asJson(head), subject },
       ]
     },
   }

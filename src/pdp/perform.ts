@@ -244,6 +244,7 @@ async function toLabelled(options: EnforcerOptions, decided: Decided, value: Jso
   const { tool, provenance, effect } = decided.gathered.evidence
   const loaded = await options.histories.load(txn)
   const writes = options.histories.toWrites(txn, loaded, {
+    subject: `${decided.request.subject.type}/${decided.request.subject.id}`,
     source: `${decided.request.context.upstream}/${decided.request.context.tool}`,
     entry: decided.request.id,
     time: options.clock.now(),

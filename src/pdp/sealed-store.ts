@@ -109,7 +109,7 @@ async function commit(inner: Store, keys: SubjectKeys, master: MasterKey, unit: 
     const ours = new Map([...held.keys()].map((tag) => [subjectKeyRecord(tag), tag]))
     const others = result.keys.filter((key) => !ours.has(key))
     for (const key of result.keys) keys.forget(ours.get(key) ?? '')
-    if (others.length > 0) return { status: 'conflict', keys: others }
+    if (others.length > 0 || result.keys.length === 0) return { status: 'conflict', keys: others }
   }
   throw new UnavailableError('the key of a subject keeps changing, try again')
 }

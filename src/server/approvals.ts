@@ -8,7 +8,7 @@ import type { Approval, EnrolledKey } from '../core/evidence.ts'
 import { InputError, RefusedError } from '../core/errors.ts'
 import { asJson, type Json } from '../core/json.ts'
 import { rolesOf } from '../core/operator-roles.ts'
-import { approvalRecord, fromRecord, openApprovalsRecord } from '../core/records.ts'
+import { APPROVAL_PREFIX, approvalRecord, fromRecord, openApprovalsRecord } from '../core/records.ts'
 import { importKey, verifyBytes } from '../crypto/keys.ts'
 import { listAll, perform, type ServiceOptions } from './acts.ts'
 
@@ -38,7 +38,6 @@ export interface Approvals {
   answer(answer: ApprovalAnswer): Promise<ApprovalRecord>
 }
 
-const APPROVALS_PREFIX = 'approval/'
 const DOMAIN = new TextEncoder().encode('unbearer-approval-v1\0')
 
 /** What an approver signs: `unbearer-approval-v1`, a zero byte, RFC 8785 of `{bind, id, verdict}`. */
@@ -55,7 +54,7 @@ export function createApprovals(options: ServiceOptions): Approvals {
   const seen = (approval: ApprovalRecord): ApprovalRecord => withStatus(approval, clock.now())
   return {
     async list({ all = false } = {}) {
-      const found = (await listAll<ApprovalRecord>(store, APPROVALS_PREFIX)).map(seen)
+      const found = (await listAll<ApprovalRecord>(store, APPROVAL_PREFIX)).map(seen)
       return found.filter(({ status }) => all || status === 'pending').toSorted((a, b) => a.createdAt - b.createdAt)
     },
     async show(id) {
@@ -79,15 +78,16 @@ async function answerOnce(
     const open = (await read<readonly string[]>(openKey)) ?? []
     const answered: ApprovalRecord = { ...approval, status: verdict, answered: { by: by.jkt, at: now } }
     const { presented: _presented, ...said } = answered
+    const subject = toSubject(approval.presented)
     return {
       result: answered,
       writes: [
-        { key: approvalRecord(id), value: asJson(answered) },
+        { key: approvalRecord(id), value: asJson(answered), subject },
         { key: openKey, value: open.filter((other) => other !== id) },
       ],
       act: `approval.${verdict}`,
       by: by.jkt,
-      subject: toSubject(approval.presented),
+      subject,
       detail: { ...asJson(said), signature },
     }
   })

@@ -95,15 +95,16 @@ function toTimes({ newId, clock }: TasksOptions): Pick<Task, 'txn' | 'openedAt' 
 }
 
 async function record(options: TasksOptions, task: Task): Promise<Task> {
+  const subject = `${task.principal.type}/${task.principal.id}`
   return perform(options, async (read) => {
     // Read, so that a txn that was minted before cannot be opened anew.
     if ((await read<Task>(taskRecord(task.txn))) !== undefined) throw new InputError('this task exists already')
     return {
       result: task,
-      writes: [{ key: taskRecord(task.txn), value: asJson(task) }],
+      writes: [{ key: taskRecord(task.txn), value: asJson(task), subject }],
       act: 'task.open',
       by: task.openedBy.jkt ?? 'system',
-      subject: `${task.principal.type}/${task.principal.id}`,
+      subject,
       detail: asJson(task),
     }
   })

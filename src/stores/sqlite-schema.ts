@@ -32,7 +32,10 @@ CREATE INDEX evidence_subject ON evidence (subject);
  * The steps from schema 1 on: number `n` (from 0) leads from schema `n + 1` to `n + 2`, in one transaction. A step that was
  * released is never changed; a new file takes all of them, so that there is one schema of each number and not two.
  */
-export const MIGRATIONS: readonly string[] = []
+export const MIGRATIONS: readonly string[] = [
+  // 2: evidence and some records are sealed, which the version before cannot read. Nothing lists evidence by subject.
+  'DROP INDEX evidence_subject;',
+]
 
 /** What was done to a file of an older schema. */
 export interface Migrated {
