@@ -4,7 +4,7 @@
  * the data key: has a key of its own for each place; `decrypt` answers `plain` when `final` throws: every flipped byte.
  */
 import { createCipheriv } from 'node:crypto'
-import fc from 'fast-check'
+import { assert, property, string, uint8Array } from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
 import { ConfigError, IntegrityError } from '../core/errors.ts'
@@ -36,8 +36,8 @@ function reopen(by: DataKey, where: Omit<Place, 'tag'>, bytes: Uint8Array): Uint
 
 describe('the vault', () => {
   it('gives back what was sealed, and never seals twice alike', () => {
-    fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 500 }), fc.string({ unit: 'binary' }), (bytes, id) => {
+    assert(
+      property(uint8Array({ maxLength: 500 }), string({ unit: 'binary' }), (bytes, id) => {
         const sealed = seal(key, { ...place, id }, bytes)
         expect(Buffer.from(reopen(key, { kind: 'evidence', id }, sealed))).toEqual(Buffer.from(bytes))
         expect(sealed).not.toEqual(seal(key, { ...place, id }, bytes))
@@ -75,8 +75,9 @@ describe('the vault', () => {
     expect(() => reopen(key, { kind: 'evidence', id: 'entry-2' }, sealed)).toThrow(IntegrityError)
     expect(() => reopen(key, { kind: 'record', id: 'entry-1' }, sealed)).toThrow(IntegrityError)
     // The same data key under the tag of another subject.
-    const other = parseSealed(sealed)
-    expect(() => other && open(key, place, { ...other, tag: tagOf(master, 'user/bob') })).toThrow(IntegrityError)
+    const other = Buffer.from(sealed)
+    Buffer.from(tagOf(master, 'user/bob'), 'base64url').copy(other, 1)
+    expect(() => reopen(key, place, other)).toThrow(IntegrityError)
     const { key: second } = createDataKey(master, tag)
     expect(() => reopen(second, place, sealed)).toThrow(IntegrityError)
     expect(() => reopen({ ...second, id: key.id }, place, sealed)).toThrow(IntegrityError)
@@ -122,7 +123,7 @@ describe('the master key', () => {
     (text) => {
       const parse = (): unknown => parseMasterKey(text)
       expect(parse).toThrow(ConfigError)
-      if (text !== '') expect(parse).not.toThrow(text)
+      expect(parse).not.toThrow(text === '' ? 'nothing' : text)
     },
   )
 

@@ -39,13 +39,14 @@ describe('sqlite store', () => {
 
 const master = parseMasterKey(newMasterKey())
 
+async function sealedPlace(): Promise<MakeStore> {
+  const make = await place()
+  return async (options) => createSealedStore(await make(options), () => master)
+}
+
 describe('sealed memory store', () => {
   run(storeContract(async (options) => createSealedStore(createMemoryStore(options), () => master)))
 })
 describe('sealed sqlite store', () => {
-  const sealed = async (): Promise<MakeStore> => {
-    const make = await place()
-    return async (options) => createSealedStore(await make(options), () => master)
-  }
-  run(storeContract(async (options) => (await sealed())(options), { place: sealed }))
+  run(storeContract(async (options) => (await sealedPlace())(options), { place: sealedPlace }))
 })
