@@ -9,6 +9,7 @@ import { doctorCommand } from './doctor.ts'
 import { enrolCommands, keyCommands } from './enrol.ts'
 import { grantCommands } from './grants.ts'
 import { initCommand } from './init.ts'
+import { modeCommands } from './modes.ts'
 import { revokeCommand } from './revoke.ts'
 import { serveCommand } from './serve.ts'
 import { taskCommand } from './tasks.ts'
@@ -28,6 +29,7 @@ export const COMMANDS: readonly Command[] = [
   ...toolCommands,
   ...approvalCommands,
   revokeCommand,
+  ...modeCommands,
   ...auditCommands,
   effectsCommand,
   doctorCommand,

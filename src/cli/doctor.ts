@@ -7,9 +7,13 @@ import { stat } from 'node:fs/promises'
 import type { Config } from '../config/load.ts'
 import { UnavailableError, UnbearerError } from '../core/errors.ts'
 import { isJsonObject, type Json } from '../core/json.ts'
+import type { DecidedMode } from '../core/mode.ts'
+import { fromRecord } from '../core/records.ts'
 import { toDisplayText } from '../server/display.ts'
+import type { ModeOverview } from '../server/modes.ts'
 import { KEY_OPTION, printNotice, SERVER_OPTION, toText, type Answer, type Call, type Command } from './command.ts'
 import { callOnce, toAddress, type ControlAddress } from './control-client.ts'
+import { toModeNotes } from './modes.ts'
 
 export const doctorCommand: Command = {
   words: 'doctor',
@@ -37,7 +41,7 @@ async function doctor(call: Call): Promise<Answer> {
   const config = await loadConfig(call.config)
   const symptoms = [
     ...(await examineDeployment(config)),
-    ...examineModes(config),
+    ...examineUpstreams(config),
     ...(await examineKeys(config)),
     ...(await examineState(config, await toAddress(call, 'operator'))),
   ]
@@ -65,13 +69,23 @@ async function examineDeployment(config: Config): Promise<readonly Symptom[]> {
   }
 }
 
-function examineModes({ upstreams }: Config): readonly Symptom[] {
-  if (upstreams.length === 0) return [{ level: 'note', what: 'no upstreams are configured' }]
-  return upstreams.map(({ name, mode }) =>
+function examineUpstreams({ upstreams }: Config): readonly Symptom[] {
+  return upstreams.length === 0 ? [{ level: 'note', what: 'no upstreams are configured' }] : []
+}
+
+function toUpstreamSymptoms(upstreams: readonly UpstreamMode[]): readonly Symptom[] {
+  return upstreams.map(({ name, mode, from }) =>
     mode === 'enforce'
-      ? { level: 'good', what: `upstream ${name} enforces` }
-      : { level: 'note', what: `upstream ${name} only observes: policy, scope, intent and context block nothing` },
+      ? { level: 'good', what: `upstream ${name} enforces (${from})` }
+      : {
+          level: 'note',
+          what: `upstream ${name} only observes (${from}): policy, scope, intent and context block nothing`,
+        },
   )
+}
+
+interface UpstreamMode extends DecidedMode {
+  readonly name: string
 }
 
 async function examineKeys({ keys }: Config): Promise<readonly Symptom[]> {
@@ -111,6 +125,8 @@ async function examineStore(config: Config): Promise<readonly Symptom[]> {
         level: 'good',
         what: `the store opens, the log has ${await opened.store.log.size()} entries; no server is running`,
       },
+      ...toUpstreamSymptoms(config.upstreams.map(({ name }) => ({ name, ...opened.modes.look({ upstream: name }) }))),
+      ...toModeNotes(await opened.services.modes.list(), Date.now()),
       ...problems.map((what): Symptom => ({ level: 'bad', what: `the store: ${what}` })),
       ...toToolSymptoms(
         opened.manifests.unaccepted(),
@@ -123,10 +139,17 @@ async function examineStore(config: Config): Promise<readonly Symptom[]> {
 }
 
 function examineStatus(status: Json): readonly Symptom[] {
-  const { entries = 0, fresh, unaccepted = [], unscanned = [] } = isJsonObject(status) ? status : {}
+  const { entries = 0, fresh, unaccepted = [], unscanned = [], upstreams, modes } = isJsonObject(status) ? status : {}
+  const overview = fromRecord<ModeOverview>({ value: modes ?? null })
   const running: Symptom = { level: 'good', what: `the server is running, the log has ${toText(entries)} entries` }
   const stale: Symptom = { level: 'bad', what: 'a revocation could not be recorded: everything is denied until it is' }
-  return [running, ...(fresh === true ? [] : [stale]), ...toToolSymptoms(textsOf(unaccepted), textsOf(unscanned))]
+  return [
+    running,
+    ...(fresh === true ? [] : [stale]),
+    ...toUpstreamSymptoms(fromRecord<readonly UpstreamMode[]>({ value: upstreams ?? null }) ?? []),
+    ...(overview === undefined ? [] : toModeNotes(overview, Date.now())),
+    ...toToolSymptoms(textsOf(unaccepted), textsOf(unscanned)),
+  ]
 }
 
 function toToolSymptoms(unaccepted: readonly string[], unscanned: readonly string[]): readonly Symptom[] {

@@ -9,8 +9,11 @@ import { fileURLToPath } from 'node:url'
 
 import { parseConfig, type Config, type Deployment } from '../config/load.ts'
 import { ConfigError } from '../core/errors.ts'
-import type { KeyRole } from '../core/evidence.ts'
-import { generateKey, readKeyFile, writeKeyFile } from '../crypto/keys.ts'
+import type { EnrolledKey, KeyRole } from '../core/evidence.ts'
+import { asJson } from '../core/json.ts'
+import { MAX_OBSERVE_MS } from '../core/mode.ts'
+import { generateKey, readKeyFile, writeKeyFile, type KeyPair } from '../crypto/keys.ts'
+import { signObserve } from '../server/modes.ts'
 import { usageError, type Answer, type Call, type Command } from './command.ts'
 
 export const initCommand: Command = {
@@ -20,7 +23,8 @@ export const initCommand: Command = {
   about: [
     'Writes DIR/unbearer.yaml, keys (mode 0600), state, head, manifests and the policies that ship, and enrols one operator,',
     'one approver and one host. It starts in `observe`: everything is decided and recorded, little is blocked, so that the',
-    'first minutes only watch. Overwrites nothing.',
+    'first weeks only watch: it signs an act of the operator that ends after 30 days, from when on it enforces unless',
+    'somebody signs again (`unbearer mode observe`). Overwrites nothing.',
     '',
     '`--deployment same-user` (the default) is honest about an agent that runs as you: it could read the keys, so everything',
     'is advisory. `--agent-uid N` declares that the agent runs as another user; that is then compared at every start.',
@@ -35,6 +39,8 @@ export const initCommand: Command = {
   operands: [0, 0],
   run: init,
 }
+
+type Installation = Awaited<ReturnType<typeof import('../config/compose.ts').openInstallation>>
 
 const POLICIES = fileURLToPath(new URL('../../policies/', import.meta.url))
 const FOLDERS = ['keys', 'state', 'head', 'manifests'] as const
@@ -122,13 +128,30 @@ async function enrol(config: Config, dir: string): Promise<void> {
   const opened = await openInstallation(config)
   try {
     for (const role of ENROLLED) {
-      const { jwk } = await readKeyFile(join(dir, 'keys', `${role}.jwk`))
+      const key = await readKeyFile(join(dir, 'keys', `${role}.jwk`))
       // The first operator is an admin: somebody has to enrol the others.
-      await opened.services.keys.enrol({ role, name: `${role}-1`, jwk: { ...jwk }, by: 'system' })
+      const enrolled = await opened.services.keys.enrol({ role, name: `${role}-1`, jwk: { ...key.jwk }, by: 'system' })
+      if (role === 'operator') await signFirstObserve(config, opened, key, enrolled)
     }
   } finally {
     await opened.close()
   }
+}
+
+/** To observe is an act of an operator; this one says yes to what the file says, and ends where the file says otherwise. */
+async function signFirstObserve(
+  { issuer }: Config,
+  { services, clock }: Installation,
+  key: KeyPair,
+  by: EnrolledKey,
+): Promise<void> {
+  const at = clock.now()
+  const said = { id: randomId(), at, expires: at + MAX_OBSERVE_MS, configured: true, note: 'signed by `unbearer init`' }
+  await services.modes.observe(asJson(signObserve(key, issuer, said)), by)
+}
+
+function randomId(): string {
+  return randomBytes(16).toString('base64url')
 }
 
 function toJson(deployment: Deployment): string | { readonly agentUid: number } {
@@ -148,7 +171,9 @@ listen: 127.0.0.1:8700
 # Whether the agent runs as the user of this gateway. Compared with user ids and file modes at every start.
 deployment: ${declared}
 
-# observe: decide and record, block little. enforce: block. Change it once the log shows what would be blocked.
+# observe: decide and record, block little; it counts while an operator says so too. \`init\` has signed that for 30 days.
+# enforce: block. Change it once the log shows what would be blocked, or a part at a time:
+# modes: [{ effect: delete, mode: enforce }, { upstream: orders, tool: refund, mode: enforce }]
 mode: observe
 
 store: sqlite:./state/unbearer.db

@@ -7,6 +7,7 @@ import { UnbearerError } from '../core/errors.ts'
 import type { Json, JsonObject } from '../core/json.ts'
 import { toDisplayText } from '../server/display.ts'
 import { toTable, toTime, type Answer, type Call, type Command } from './command.ts'
+import { toModeNotes } from './modes.ts'
 import { waitForSignal } from './signals.ts'
 import { version } from './version.ts'
 
@@ -47,9 +48,13 @@ interface Started extends JsonObject {
   readonly upstreams: readonly {
     readonly name: string
     readonly mode: string
+    /** What decided the mode. */
+    readonly from: string
     readonly url: string
     readonly tools: string
   }[]
+  /** What people should know about modes, one line each. */
+  readonly modes: readonly string[]
   readonly log: { readonly entries: number; readonly vkey: string }
 }
 
@@ -63,17 +68,18 @@ async function toStarted(config: Config, { origin, composed }: Serving): Promise
     origin,
     deployment: config.deployment === 'same-user' ? 'same-user' : { agentUid: config.deployment.agentUid },
     advisory: config.deployment === 'same-user',
-    upstreams: config.upstreams.map(({ name, mode }) => ({
+    upstreams: config.upstreams.map(({ name }) => ({
       name,
-      mode,
+      ...composed.modes.look({ upstream: name }),
       url: `${origin}/mcp/${name}`,
       tools: toTools(name),
     })),
+    modes: toModeNotes(await composed.services.modes.list(), Date.now()).map(({ what }) => what),
     log: { entries: await composed.store.log.size(), vkey: composed.vkey },
   }
 }
 
-function toBlock(config: Config, { origin, advisory, upstreams, log }: Started): string {
+function toBlock(config: Config, { origin, advisory, upstreams, modes, log }: Started): string {
   const rows = upstreams.map(({ name, mode, tools, url }) => [name, mode, tools, url])
   return [
     `unbearer ${version} listens on ${origin}`,
@@ -86,6 +92,7 @@ function toBlock(config: Config, { origin, advisory, upstreams, log }: Started):
     rows.length === 0
       ? 'No upstreams yet: add one under `upstreams` in the configuration.'
       : toTable(['upstream', 'mode', 'tools', 'MCP URL'], rows),
+    ...(modes.length === 0 ? [] : ['', ...modes.map(toDisplayText)]),
   ].join('\n')
 }
 

@@ -9,20 +9,22 @@ import type { EnrolledKey, RevocationDimension, Task } from '../core/evidence.ts
 import { IntegrityError, RefusedError } from '../core/errors.ts'
 import { asJson, type JsonObject } from '../core/json.ts'
 import { SESSION_TTL_SECONDS } from '../core/credential.ts'
-import type { Mode } from '../core/request.ts'
+import { WORST } from '../core/effect.ts'
+import type { ModeFacts } from '../core/mode.ts'
 import { importKey, type KeyPair } from '../crypto/keys.ts'
 import { createSeal, toVkey } from '../crypto/note.ts'
 import { issueSession } from '../crypto/session-credential.ts'
 import { createAuthenticator } from '../pdp/authenticate.ts'
 import { createKeyring } from '../pdp/keyring.ts'
 import { newId, toControlUnit } from '../pdp/log-entries.ts'
+import { createModes, type Modes } from '../pdp/modes.ts'
 import { createPdp, type Pdp } from '../pdp/pdp.ts'
 import type { SealedStore } from '../pdp/sealed-store.ts'
 import { createTelemetry, type Telemetry } from '../pdp/telemetry.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Engine } from '../ports/engine.ts'
 import type { OperatorPolicy } from '../ports/operator-policy.ts'
-import type { Pep } from '../ports/pep.ts'
+import type { ModeOf, Pep } from '../ports/pep.ts'
 import type { Store, StoreOptions } from '../ports/store.ts'
 import { modeRecord } from '../core/records.ts'
 import { createApprovals } from '../server/approvals.ts'
@@ -30,6 +32,7 @@ import { createControl, type CanaryResult, type Control, type Services } from '.
 import { createGrants } from '../server/grants.ts'
 import { checkHead, createHeadKeeper, type HeadKeeper } from '../server/head.ts'
 import { createKeys } from '../server/keys.ts'
+import { createModeActs } from '../server/modes.ts'
 import { createRevocations } from '../server/revocations.ts'
 import { createTasks } from '../server/tasks.ts'
 import type { Migrated } from '../stores/sqlite-schema.ts'
@@ -37,7 +40,7 @@ import { assertDeployment } from './deployment.ts'
 import { openEvidence } from './evidence.ts'
 import type { Config } from './load.ts'
 import { createManifestRegistry, type ManifestRegistry } from './manifest-registry.ts'
-import { assertNotLockedOut, loadOperatorPolicy, mayAccept } from './operator-policy.ts'
+import { assertNotLockedOut, loadOperatorPolicy, mayAccept, mayObserve } from './operator-policy.ts'
 import { readKey } from './read-key.ts'
 
 /** The state of one installation, opened for writing: what operator commands need. */
@@ -46,6 +49,7 @@ export interface Opened {
   readonly control: Control
   readonly services: Services
   readonly manifests: ManifestRegistry
+  readonly modes: Modes
   /** The verifier key of the log (C2SP signed-note). */
   readonly vkey: string
   readonly issuerKey: KeyPair
@@ -68,7 +72,7 @@ const clock: Clock = { now: () => Date.now() }
 interface Hooks {
   reload: () => Promise<void>
   canary: (dimension: RevocationDimension, id: string) => Promise<CanaryResult>
-  status: () => JsonObject
+  status: () => JsonObject | Promise<JsonObject>
 }
 
 /** Told in words what the operator should know of the opening, and nothing is wrong with. */
@@ -102,8 +106,10 @@ async function open(config: Config, notice: Notice): Promise<{ opened: Opened; h
     if (config.store.kind === 'sqlite') await assertHead(inner, head, vkey)
     const store = await openEvidence(config, inner, notice)
     for (const migrated of migrations) await recordMigration(store, migrated, notice)
-    const services = await createServices(store)
-    const policy = await openOperatorPolicy(config, services)
+    let policy: OperatorPolicy | undefined
+    const { services, modes } = await createServices(store, config, () => policy)
+    policy = await openOperatorPolicy(config, services)
+    await modes.load()
     const manifests = await createManifestRegistry(
       config.manifests,
       async () => acceptors(services, policy),
@@ -130,7 +136,7 @@ async function open(config: Config, notice: Notice): Promise<{ opened: Opened; h
       policy.close()
       await store.close()
     }
-    return { opened: { store, control, services, manifests, vkey, issuerKey, clock, close }, hooks }
+    return { opened: { store, control, services, manifests, modes, vkey, issuerKey, clock, close }, hooks }
   } catch (cause) {
     await inner.close()
     throw cause
@@ -154,12 +160,11 @@ async function composeOver(
   hooks: Hooks,
   report: (where: string, fault: unknown) => void,
 ): Promise<Composed> {
-  const { store, services, manifests, issuerKey } = opened
+  const { store, services, manifests, modes, issuerKey } = opened
   const telemetry = createTelemetry()
   const engines = await Promise.all(config.engine.map(createEngine))
   const { createEffectComputer } = await import('../effects/manifest.ts')
-  const mode = (upstream: string): Mode => config.upstreams.find(({ name }) => name === upstream)?.mode ?? config.mode
-  await recordModes(store, config)
+  await recordModes(store, config, modes)
   const pdp = createPdp({
     store,
     clock,
@@ -170,7 +175,7 @@ async function composeOver(
     issuer: config.issuer,
     issuerKey,
     deployment: config.deployment === 'same-user' ? 'same-user' : 'separate',
-    mode,
+    modes,
     tool: (upstream, tool, descriptorHash) => manifests.tool(upstream, tool, descriptorHash),
     generation: () => manifests.generation(),
     limits: { deadlineMs: config.limits.deadline, approvalsPerTask: config.limits.approvalsPerTask },
@@ -182,14 +187,14 @@ async function composeOver(
     const isRefused = await pdp.refusesCanary(dimension, id)
     return { peps: ['gateway'], silent: isRefused ? [] : ['gateway'] }
   }
-  hooks.status = () => toStatus(config, opened, pdp)
+  hooks.status = async () => toStatus(config, opened, pdp)
   addGauges(telemetry, services, pdp)
   const keyring = createKeyring(store)
   return {
     ...opened,
     pdp,
     telemetry,
-    pep: toPep(services, manifests, mode, pdp),
+    pep: toPep(services, manifests, modes, pdp),
     authenticator: createAuthenticator({
       store,
       keyring,
@@ -229,15 +234,24 @@ function addGauges(telemetry: Telemetry, { approvals, revocations }: Services, p
   })
 }
 
-function toPep(services: Services, manifests: ManifestRegistry, mode: (upstream: string) => Mode, pdp: Pdp): Pep {
+function toPep(services: Services, manifests: ManifestRegistry, modes: Modes, pdp: Pdp): Pep {
   return {
     enforce: pdp.enforce,
     openConnectionTask: async ({ actor }): Promise<Task> =>
       services.tasks.openForConnection(actor.jkt === undefined ? {} : { jkt: actor.jkt }),
-    mode,
+    mode: (upstream, of) => modes.look(toModeFacts(upstream, of)).mode,
     tool: (upstream, tool, descriptorHash) => manifests.tool(upstream, tool, descriptorHash),
     manifest: (upstream) => manifests.find(upstream),
     newId,
+  }
+}
+
+/** A tool that nobody has called yet is taken to do its worst. */
+function toModeFacts(upstream: string, { tool, actor }: ModeOf = {}): ModeFacts {
+  return {
+    upstream,
+    ...(tool === undefined ? {} : { tool, effect: WORST }),
+    ...(actor?.jkt === undefined ? {} : { actor: { jkt: actor.jkt, name: actor.id } }),
   }
 }
 
@@ -283,16 +297,38 @@ function readHead(head: HeadKeeper): string | undefined {
   }
 }
 
-async function createServices(store: Store): Promise<Services> {
+async function createServices(
+  store: Store,
+  { issuer, modes: file }: Config,
+  policy: () => OperatorPolicy | undefined,
+): Promise<{ services: Services; modes: Modes }> {
   const options = { store, clock, newId }
   const keys = createKeys(options)
   const grants = createGrants({ ...options, keys })
+  const revocations = await createRevocations(store, clock)
+  const modes = await createModes({
+    store,
+    clock,
+    feed: revocations,
+    issuer,
+    file,
+    // Before the policies of operators are in force nobody may leave `enforce`.
+    policyVersion: () => policy()?.version ?? '',
+    mayObserve: (key) => {
+      const inForce = policy()
+      return inForce !== undefined && mayObserve(inForce, key, clock.now())
+    },
+  })
   return {
-    keys,
-    grants,
-    tasks: createTasks({ ...options, keys, grants }),
-    approvals: createApprovals(options),
-    revocations: await createRevocations(store, clock),
+    modes,
+    services: {
+      keys,
+      grants,
+      tasks: createTasks({ ...options, keys, grants }),
+      approvals: createApprovals(options),
+      revocations,
+      modes: createModeActs({ ...options, issuer, keys, modes }),
+    },
   }
 }
 
@@ -357,12 +393,13 @@ export function toLogOrigin(issuer: string): string {
 }
 
 /** The mode in which each upstream is served stands in the log whenever it changes. */
-async function recordModes(store: Store, config: Config): Promise<void> {
-  for (const { name, mode } of config.upstreams) {
+async function recordModes(store: Store, config: Config, modes: Modes): Promise<void> {
+  for (const { name } of config.upstreams) {
+    const { mode, from } = modes.look({ upstream: name })
     const key = modeRecord(name)
     const [record] = await store.get([key])
     if (record?.value === mode) continue
-    const detail = { upstream: name, mode, before: record?.value ?? null }
+    const detail = { upstream: name, mode, from, before: record?.value ?? null }
     const unit = toControlUnit({ act: 'mode', by: 'system', subject: 'system', detail, now: clock.now() })
     const result = await store.commit({
       reads: { [key]: record?.version ?? 0 },
@@ -373,11 +410,12 @@ async function recordModes(store: Store, config: Config): Promise<void> {
   }
 }
 
-function toStatus(config: Config, { manifests, services }: Opened, pdp: Pdp): JsonObject {
+async function toStatus(config: Config, { manifests, modes, services }: Opened, pdp: Pdp): Promise<JsonObject> {
   return {
     deployment: config.deployment === 'same-user' ? 'same-user' : asJson(config.deployment),
     advisory: config.deployment === 'same-user',
-    upstreams: config.upstreams.map(({ name, mode }) => ({ name, mode })),
+    upstreams: config.upstreams.map(({ name }) => ({ name, ...modes.look({ upstream: name }) })),
+    modes: asJson(await services.modes.list()),
     unaccepted: [...manifests.unaccepted()],
     unscanned: config.upstreams.filter(({ name }) => manifests.find(name) === undefined).map(({ name }) => name),
     inFlight: pdp.inFlight.size(),

@@ -9,6 +9,7 @@ import { dirname, resolve } from 'node:path'
 
 import { ConfigError } from '../core/errors.ts'
 import type { EvidenceClass, Retention } from '../core/retention.ts'
+import { toScope, type ModeFile, type ModeRule } from '../core/mode.ts'
 import type { Mode } from '../core/request.ts'
 import { parseDuration } from './durations.ts'
 import { parseShape, toConfigSchema, type ConfigShape, type SecretShape, type UpstreamShape } from './schema.ts'
@@ -30,7 +31,7 @@ export interface Upstream {
   readonly url?: string
   /** With `command`: environment variables; with `url`: headers. */
   readonly secrets: Readonly<Record<string, Secret>>
-  /** Its own mode, or that of the file. */
+  /** Its own mode, or that of the file. What is in force may be stricter: `Modes.look`. */
   readonly mode: Mode
 }
 
@@ -49,6 +50,8 @@ export interface Config {
   readonly tls?: { readonly cert: Secret; readonly key: Secret }
   readonly deployment: Deployment
   readonly mode: Mode
+  /** Everything that the file says about modes. */
+  readonly modes: ModeFile
   readonly store: { readonly kind: 'sqlite'; readonly path: string } | { readonly kind: 'memory' }
   readonly audit: { readonly head: string; readonly checkpointKey: Secret }
   readonly evidence: { readonly masterKey: Secret; readonly retention: Retention }
@@ -137,6 +140,7 @@ function toConfig(shape: ConfigShape, dir: string, env: Environment): Config {
     ...(tls === undefined ? {} : { tls }),
     deployment: shape.deployment,
     mode: shape.mode,
+    modes: toModeFile(shape),
     store:
       shape.store === 'memory:'
         ? { kind: 'memory' }
@@ -158,6 +162,24 @@ function toRetention(shape: ConfigShape['evidence']['retention']): Retention {
   const after = (name: EvidenceClass): number | undefined =>
     shape[name] === 'forever' ? undefined : parseDuration(shape[name], `\`evidence.retention.${name}\``)
   return { permits: after('permits'), refusals: after('refusals'), outputs: after('outputs'), acts: after('acts') }
+}
+
+function toModeFile({ mode, modes, upstreams }: ConfigShape): ModeFile {
+  const own = upstreams.flatMap((upstream, index): readonly ModeRule[] =>
+    upstream.mode === undefined
+      ? []
+      : [{ upstream: upstream.name, mode: upstream.mode, place: `upstreams[${index}].mode` }],
+  )
+  const rules = modes.map(({ upstream, tool, actor, effect, mode: said }, index): ModeRule => {
+    const place = `modes[${index}]`
+    const scope = { upstream, tool, actor, effect }
+    if (Object.values(scope).every((member) => member === undefined))
+      throw new ConfigError(`\`${place}\` in the configuration names nothing, write \`mode\` at the top instead`)
+    if (tool !== undefined && upstream === undefined)
+      throw new ConfigError(`\`${place}.tool\` in the configuration needs \`upstream\` beside it`)
+    return { ...toScope(scope), mode: said, place }
+  })
+  return { mode, rules: [...own, ...rules] }
 }
 
 function toUpstreams(shape: ConfigShape, secret: (source: SecretShape) => Secret): readonly Upstream[] {

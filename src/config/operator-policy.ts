@@ -51,6 +51,12 @@ export function assertNotLockedOut(policy: OperatorPolicy, operators: readonly E
   }
 }
 
+/** True for a key whose signature may leave `enforce`; asked whenever an act of it is used. */
+export function mayObserve(policy: OperatorPolicy, key: EnrolledKey, now: number): boolean {
+  const resource = { type: 'mode', id: '', own: false, roles: [] }
+  return policy.decide({ key, method: 'mode.observe', resource, time: now }) === 'permit'
+}
+
 /** True for a key whose signature puts a manifest in force. */
 export function mayAccept(policy: OperatorPolicy, key: EnrolledKey, now: number): boolean {
   const resource = { type: 'system', id: '', own: false, roles: [] }

@@ -5,6 +5,7 @@
  */
 import { z } from 'zod'
 
+import { BESIDE, LEVELS, type EffectKind } from '../core/effect.ts'
 import type { JsonObject } from '../core/json.ts'
 import type { EvidenceClass } from '../core/retention.ts'
 import { DURATION_PATTERN, isDuration } from './durations.ts'
@@ -21,6 +22,14 @@ export interface UpstreamShape {
   readonly mode?: 'observe' | 'enforce' | undefined
 }
 
+export interface ModeRuleShape {
+  readonly upstream?: string | undefined
+  readonly tool?: string | undefined
+  readonly actor?: string | undefined
+  readonly effect?: EffectKind | undefined
+  readonly mode: 'observe' | 'enforce'
+}
+
 /** The file with its defaults filled in; paths and durations are still text. */
 export interface ConfigShape {
   readonly issuer: string
@@ -29,6 +38,7 @@ export interface ConfigShape {
   readonly tls?: { readonly cert: SecretShape; readonly key: SecretShape } | undefined
   readonly deployment: 'same-user' | { readonly agentUid: number }
   readonly mode: 'observe' | 'enforce'
+  readonly modes: readonly ModeRuleShape[]
   readonly store: string
   readonly audit: { readonly head: string; readonly checkpointKey: SecretShape }
   readonly evidence: {
@@ -124,10 +134,26 @@ const upstream = z.strictObject({
     .optional()
     .meta(
       about(
-        'The mode of this upstream. Default: the mode above.',
-        '`observe` lets everything through that identity, parsing, revocation and single use do not stop.',
+        'The mode of this upstream. Default: the mode above. `observe` counts only while an act of an operator says so too (`unbearer mode observe`).',
+        'Nothing by `observe` alone. With an act as well: everything that identity, parsing, revocation and single use do not stop.',
       ),
     ),
+})
+
+const modeRule = z.strictObject({
+  upstream: text.optional().meta(about('Only this upstream, or group of tools of a host.', 'See `modes`.')),
+  tool: text.optional().meta(about('Only this tool of `upstream`.', 'See `modes`.')),
+  actor: text.optional().meta(about('Only this agent, by name or thumbprint.', 'See `modes`.')),
+  effect: z
+    .enum([...LEVELS, ...BESIDE], 'must be an effect of the lattice, for example `read`')
+    .optional()
+    .meta(
+      about(
+        'With `enforce`: what does at least this. With `observe`: what does at most this, and nothing beside.',
+        'See `modes`.',
+      ),
+    ),
+  mode: mode.meta(about('The mode of what fits all of the above.', 'See `modes`.')),
 })
 
 const shape = z.strictObject({
@@ -189,8 +215,18 @@ const shape = z.strictObject({
     .default('enforce')
     .meta(
       about(
-        '`enforce` blocks; `observe` only records what would have been blocked, and accepts requests without proof on loopback.',
-        '`observe` suspends intent, scope, context, anomaly and policy for every upstream.',
+        '`enforce` blocks; `observe` only records what would have been blocked, and accepts requests without proof on loopback. `observe` counts only while an act of an operator says so too (`unbearer mode observe`; `init` signs the first); otherwise it is enforced.',
+        'Nothing by `observe` alone. With an act as well: intent, scope, context, anomaly and policy are suspended.',
+      ),
+    ),
+  modes: z
+    .array(modeRule)
+    .max(200)
+    .default([])
+    .meta(
+      about(
+        'Modes of parts. Where any rule that fits says `enforce`, it is enforced, whatever an operator signs. A rule that says `observe` counts only while an act of an operator says so too.',
+        'Taking an `enforce` away gives acts of operators their way; it observes nothing by itself.',
       ),
     ),
   store: z

@@ -35,6 +35,8 @@ export interface ActionClaims {
   /** The global revocation sequence at decision. */
   readonly rev: number
   readonly mode: Mode
+  /** What decided the mode: a place in the configuration, or `act ID`. */
+  readonly mode_from?: string
   readonly authorization_details: readonly [ActionDetail]
   readonly tctx: { readonly evaluation_id: string; readonly approval_id?: string; readonly purpose?: string }
   readonly rctx: { readonly proof: string }

@@ -17,6 +17,8 @@ export interface DecisionEntry {
   readonly time: number
   readonly plane: Plane
   readonly mode: Mode
+  /** What decided the mode: a place in the configuration, or `act ID`. */
+  readonly modeFrom?: string
   /** True when the agent could get around us on this deployment (`same-user`). */
   readonly advisory: boolean
   readonly decision: DecisionKind

@@ -128,6 +128,8 @@ export interface Evidence {
   /** Milliseconds since the epoch. */
   readonly now: number
   readonly mode: Mode
+  /** What decided the mode (`DecidedMode.from`); absent in what was recorded before there was more than one answer. */
+  readonly modeFrom?: string
   readonly deployment: 'same-user' | 'separate'
   readonly identity: IdentityFacts
   readonly task?: Task

@@ -50,6 +50,8 @@ export const subjectKeyRecord = (tag: string): string => `subject-key/${part(tag
 export const VAULT_RECORD = 'vault'
 /** What is written with a subject, so that it is sealed: purposes, arguments, and the salts of what was observed. */
 export const SEALED_PREFIXES: readonly string[] = [TASK_PREFIX, APPROVAL_PREFIX, HISTORY_PREFIX]
+/** A list of `ModeAct`, oldest first: one record, so that every decision reads all of them under one version. */
+export const MODE_ACTS_RECORD = 'mode-acts'
 /** The mode in which an upstream was last served. */
 export const modeRecord = (upstream: string): string => `mode/${part(upstream)}`
 

@@ -50,6 +50,7 @@ export function toActionClaims(input: ActionInput): ActionClaims {
     ...(grant === undefined ? {} : { grant }),
     rev: evidence.revocation.rev,
     mode: evidence.mode,
+    ...(evidence.modeFrom === undefined ? {} : { mode_from: evidence.modeFrom }),
     authorization_details: [toDetail(request)],
     tctx: toTransactionContext(request, evidence),
     rctx: { proof: context.proof.grade },
@@ -84,8 +85,8 @@ function join(first: string, second: string): string {
 
 /** The claims as a fresh value, or undefined when they are not exactly of the shape. Verifies nothing but the shape. */
 export function parseActionClaims(value: Json | undefined): ActionClaims | undefined {
-  if (!isShaped(value, CLAIMS, ['grant'])) return undefined
-  const { iss, aud, iat, exp, jti, txn, sub, grant, rev, mode } = value
+  if (!isShaped(value, CLAIMS, ['grant', 'mode_from'])) return undefined
+  const { iss, aud, iat, exp, jti, txn, sub, grant, rev, mode, mode_from } = value
   const act = toOnlyText(value['act'], 'sub')
   const jkt = toOnlyText(value['cnf'], 'jkt')
   const proof = toOnlyText(value['rctx'], 'proof')
@@ -95,6 +96,7 @@ export function parseActionClaims(value: Json | undefined): ActionClaims | undef
   if (!isCount(iat) || !isCount(exp) || !isCount(rev) || (grant !== undefined && !isText(grant))) return undefined
   if (act === undefined || jkt === undefined || proof === undefined || details === undefined) return undefined
   if (tctx === undefined || (mode !== 'observe' && mode !== 'enforce')) return undefined
+  if (mode_from !== undefined && !isText(mode_from)) return undefined
   return {
     iss,
     aud,
@@ -105,6 +107,7 @@ export function parseActionClaims(value: Json | undefined): ActionClaims | undef
     sub,
     rev,
     mode,
+    ...(mode_from === undefined ? {} : { mode_from }),
     tctx,
     ...(grant === undefined ? {} : { grant }),
     act: { sub: act },

@@ -84,6 +84,7 @@ function toEntry({
     time: evidence.now,
     plane: request.plane,
     mode: evidence.mode,
+    ...(evidence.modeFrom === undefined ? {} : { modeFrom: evidence.modeFrom }),
     advisory: evidence.deployment === 'same-user',
     decision: decision.kind,
     ...(decision.kind === 'permit' ? {} : { reason: decision.reason }),

@@ -14,7 +14,7 @@ import { isModifyAllowed } from '../core/decide.ts'
 import { parseJson } from '../core/parse-json.ts'
 import { REASONS, type Reason } from '../core/reasons.ts'
 import { toRefusal, type Stopping } from '../core/refusal.ts'
-import type { AccessRequest, ActionBody, Mode } from '../core/request.ts'
+import type { AccessRequest, ActionBody } from '../core/request.ts'
 import { verifyAll } from '../core/verify/index.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { CredentialAuthority } from '../ports/credentials.ts'
@@ -30,6 +30,7 @@ import type { Histories } from './histories.ts'
 import type { Dimensions, Flight, InFlight } from './in-flight.ts'
 import type { Lanes } from './lanes.ts'
 import { newId, toDecisionUnit } from './log-entries.ts'
+import type { Modes } from './modes.ts'
 import { createPerformer } from './perform.ts'
 import type { Telemetry } from './telemetry.ts'
 
@@ -48,7 +49,7 @@ export interface EnforcerOptions {
   readonly reserved: Set<string>
   readonly telemetry: Telemetry
   readonly issuer: string
-  readonly mode: (upstream: string) => Mode
+  readonly modes: Pick<Modes, 'look'>
   readonly deployment: Evidence['deployment']
   readonly limits: { readonly deadlineMs: number; readonly approvalsPerTask: number }
   readonly credentialTtlSeconds: number
@@ -106,6 +107,7 @@ async function waitForDisk({ settled, durable }: Recorded): Promise<Settled> {
 async function recordFault(options: EnforcerOptions, request: AccessRequest, fault: unknown): Promise<Settled> {
   const reason: Reason = fault instanceof InputError ? fault.reason : 'system.indeterminate'
   const decision = toStop(reason)
+  const { mode, from } = options.modes.look({ upstream: request.context.upstream })
   try {
     const result = await options.store.commit(
       toDecisionUnit(
@@ -113,7 +115,8 @@ async function recordFault(options: EnforcerOptions, request: AccessRequest, fau
           id: request.id,
           time: options.clock.now(),
           plane: request.plane,
-          mode: options.mode(request.context.upstream),
+          mode,
+          modeFrom: from,
           advisory: options.deployment === 'same-user',
           decision: decision.kind,
           reason,
@@ -282,10 +285,11 @@ async function tryCommit(options: EnforcerOptions, decided: Decided): Promise<Co
   return { decision: decided.decision, durable, ...(ticket === undefined ? {} : { ticket }) }
 }
 
-function count({ telemetry, mode: toMode }: EnforcerOptions, request: AccessRequest, settled: Settled): void {
+function count({ telemetry, modes }: EnforcerOptions, request: AccessRequest, settled: Settled): void {
   const decision = settled.kind === 'permit' ? 'permit' : settled.refusal.decision
   const reason = settled.kind === 'permit' ? 'none' : settled.refusal.reason
-  const mode = toMode(request.context.upstream)
+  const { mode } =
+    settled.kind === 'permit' ? settled.decided.gathered.evidence : modes.look({ upstream: request.context.upstream })
   telemetry.count('unbearer_decisions_total', { decision, reason, plane: request.plane, mode })
   if (settled.kind === 'permit') {
     const kinds = toKinds(settled.decided.gathered.evidence.effect.effect)

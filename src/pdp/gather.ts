@@ -8,6 +8,7 @@ import { toKinds } from '../core/effect.ts'
 import type { Approval, Assurance, EnrolledKey, Evidence, RevocationFacts, Task } from '../core/evidence.ts'
 import type { Grant, GrantFacts } from '../core/grant.ts'
 import type { ToolFacts } from '../core/manifest.ts'
+import type { DecidedMode, ModeFacts } from '../core/mode.ts'
 import { traceArguments } from '../core/provenance.ts'
 import {
   approvalOfBindRecord,
@@ -20,13 +21,14 @@ import {
   profileRecord,
   taskRecord,
 } from '../core/records.ts'
-import { toArguments, type AccessRequest, type Mode } from '../core/request.ts'
+import { toArguments, type AccessRequest } from '../core/request.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { EffectComputer } from '../ports/effects.ts'
 import type { RevocationFeed } from '../ports/revocations.ts'
 import type { Store } from '../ports/store.ts'
 import type { Histories } from './histories.ts'
 import type { Dimensions, InFlight } from './in-flight.ts'
+import type { Modes } from './modes.ts'
 
 export interface GatherOptions {
   readonly store: Store
@@ -36,7 +38,7 @@ export interface GatherOptions {
   readonly histories: Histories
   readonly inFlight: InFlight
   readonly tool: (upstream: string, tool: string, descriptorHash: string | undefined) => ToolFacts
-  readonly mode: (upstream: string) => Mode
+  readonly modes: Pick<Modes, 'decide'>
   readonly deployment: Evidence['deployment']
   /** A combined p below this is a concern. */
   readonly anomalyThreshold: number
@@ -77,9 +79,21 @@ export function createGather(options: GatherOptions): Gather {
     const profile = await readProfile(options.store, request)
     const dimensions = toDimensions(request, task, grant)
     const approval = await readApproval(options.feed, reader, bind)
+    const mode = await readMode(
+      options,
+      reader,
+      {
+        upstream: context.upstream,
+        tool: context.tool,
+        effect: effect.effect,
+        ...(enrolled === undefined ? {} : { actor: enrolled }),
+      },
+      now,
+    )
     const evidence: Evidence = {
       now,
-      mode: options.mode(context.upstream),
+      mode: mode.mode,
+      modeFrom: mode.from,
       deployment: options.deployment,
       identity: { ...(enrolled === undefined ? {} : { actor: enrolled }), assurance: toAssurance(task, grant) },
       ...(task === undefined ? {} : { task }),
@@ -108,6 +122,13 @@ function createReader(store: Store): Reader {
       return fromRecord<T>(record)
     },
   }
+}
+
+/** The acts of operators are among what was read: a mode that ended meanwhile is a conflict. */
+async function readMode({ modes }: GatherOptions, reader: Reader, facts: ModeFacts, now: number): Promise<DecidedMode> {
+  const { mode, from, key, version } = await modes.decide(facts, now)
+  reader.reads[key] = version
+  return { mode, from }
 }
 
 async function readGrant(reader: Reader, id: string, txn: string | undefined): Promise<GrantFacts | undefined> {

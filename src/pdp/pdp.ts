@@ -3,7 +3,6 @@
  * Wires the decision chain over what it is given: stores, engines, effects, keys. Constructs no store and no engine.
  */
 import type { Evidence, RevocationDimension } from '../core/evidence.ts'
-import type { Mode } from '../core/request.ts'
 import { createCredentialAuthority } from '../crypto/credential.ts'
 import type { KeyPair } from '../crypto/keys.ts'
 import type { ToolFacts } from '../core/manifest.ts'
@@ -18,6 +17,7 @@ import { createGather } from './gather.ts'
 import { createHistories } from './histories.ts'
 import { createInFlight, type InFlight } from './in-flight.ts'
 import { createLanes } from './lanes.ts'
+import type { Modes } from './modes.ts'
 import type { Telemetry } from './telemetry.ts'
 
 export interface PdpOptions {
@@ -30,7 +30,7 @@ export interface PdpOptions {
   readonly issuer: string
   readonly issuerKey: KeyPair
   readonly deployment: Evidence['deployment']
-  readonly mode: (upstream: string) => Mode
+  readonly modes: Modes
   readonly tool: (upstream: string, tool: string, descriptorHash: string | undefined) => ToolFacts
   readonly generation: () => number
   readonly limits: { readonly deadlineMs: number; readonly approvalsPerTask: number }

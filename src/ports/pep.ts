@@ -55,6 +55,12 @@ export type Enforced =
   | { readonly kind: 'performed'; readonly entry: string; readonly output: Json; readonly failed: boolean }
   | { readonly kind: 'refused'; readonly refusal: Refusal }
 
+/** For whom, and for what, a mode is asked. */
+export interface ModeOf {
+  readonly tool?: string
+  readonly actor?: Actor
+}
+
 export interface Pep {
   /**
    * Decides, records, issues, and only then calls `perform`; labels what comes back before returning it.
@@ -64,7 +70,11 @@ export interface Pep {
   enforce(request: AccessRequest, perform: Perform): Promise<Enforced>
   /** A task with no purpose for a connection that has none (contracts, "Tasks without a host"). */
   openConnectionTask(caller: Caller): Promise<Task>
-  mode(upstream: string): Mode
+  /**
+   * The mode before an action is decided: of the upstream as a whole, or of one tool as if it did its worst, for this actor.
+   * The decision of an action may find more to enforce.
+   */
+  mode(upstream: string, of?: ModeOf): Mode
   /** What is known of a tool whose descriptor hashes to `descriptorHash` in this session. */
   tool(upstream: string, tool: string, descriptorHash: string | undefined): ToolFacts
   manifest(upstream: string): ServerManifest | undefined

@@ -26,6 +26,7 @@ import { VERDICTS, type Approvals } from './approvals.ts'
 import { showEntry } from './entries.ts'
 import type { Grants } from './grants.ts'
 import type { Keys } from './keys.ts'
+import type { ModeActs } from './modes.ts'
 import { toRevocationId } from './revocation-ids.ts'
 import type { Revocations, Revoked } from './revocations.ts'
 import type { TaskOpening, Tasks } from './tasks.ts'
@@ -36,6 +37,7 @@ export interface Services {
   readonly tasks: Tasks
   readonly approvals: Approvals
   readonly revocations: Revocations
+  readonly modes: ModeActs
 }
 
 /** What the canary found: the PEPs that were asked, and those that did not refuse it in time. */
@@ -137,6 +139,7 @@ function toMethods(options: Inside): ReadonlyMap<string, Method> {
     ...grantMethods(options),
     ...approvalMethods(options),
     ...revocationMethods(options),
+    ...modeMethods(options),
     ...ownMethods(options),
   ])
 }
@@ -231,6 +234,18 @@ function revocationMethods({ services, canary, admins }: Inside): readonly Row[]
       return { ...asJson(revocation), recorded, peps, silent }
     }),
     row('revocation.list', OPERATOR, [], async () => revocations.list().map(asJson)),
+  ]
+}
+
+function modeMethods({ services: { modes } }: Inside): readonly Row[] {
+  return [
+    row('mode.observe', OPERATOR, ['act'], async (params, by) =>
+      asJson(await modes.observe(params.need('act').value, by)),
+    ),
+    row('mode.enforce', OPERATOR, ['act'], async (params, by) =>
+      asJson(await modes.enforce(params.need('act').value, by)),
+    ),
+    row('mode.list', OPERATOR, [], async () => asJson(await modes.list())),
   ]
 }
 

@@ -6,12 +6,21 @@
 import type { Budget, Grant, JsonObject, Mode, Operation, Reason, ToolFacts, ToolManifest } from '../../src/index.ts'
 import type { Approval, EnrolledKey, Task } from '../../src/core/evidence.ts'
 import { asJson, isJsonObject, type Json } from '../../src/core/json.ts'
-import { approvalRecord, budgetRecord, fromRecord, grantRecord, keyRecord, taskRecord } from '../../src/core/records.ts'
+import {
+  approvalRecord,
+  budgetRecord,
+  fromRecord,
+  grantRecord,
+  keyRecord,
+  MODE_ACTS_RECORD,
+  taskRecord,
+} from '../../src/core/records.ts'
 import { generateKey, importKey } from '../../src/crypto/keys.ts'
 import { createEffectComputer } from '../../src/effects/manifest.ts'
 import { createCedarEngine } from '../../src/engines/cedar.ts'
 import { defaultPolicyFolder, loadPolicyFolder } from '../../src/engines/policy-files.ts'
 import { newId } from '../../src/pdp/log-entries.ts'
+import type { Modes } from '../../src/pdp/modes.ts'
 import { createPdp, type Pdp } from '../../src/pdp/pdp.ts'
 import { createTelemetry } from '../../src/pdp/telemetry.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
@@ -109,7 +118,7 @@ export async function createScene(options: SceneOptions): Promise<Scene> {
     issuer: 'https://unbearer.example',
     issuerKey,
     deployment: 'separate',
-    mode: () => options.mode ?? 'enforce',
+    modes: fixedModes(options.mode ?? 'enforce'),
     tool: (upstream, tool) => toFacts(options.tools[`${upstream}/${tool}`]),
     generation: () => 0,
     limits: { deadlineMs: 5_000, approvalsPerTask: 3 },
@@ -140,6 +149,17 @@ export async function createScene(options: SceneOptions): Promise<Scene> {
       pdp.close()
       await store.close()
     },
+  }
+}
+
+/** Everything in one mode, whoever signed for it. */
+function fixedModes(mode: Mode): Modes {
+  return {
+    file: { mode, rules: [] },
+    decide: async () => ({ mode, from: 'mode', key: MODE_ACTS_RECORD, version: 0 }),
+    look: () => ({ mode, from: 'mode' }),
+    load: async () => undefined,
+    inForce: () => [],
   }
 }
 

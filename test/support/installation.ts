@@ -16,8 +16,11 @@ import { parseConfig, type Config } from '../../src/config/load.ts'
 import { acceptManifest, toManifestYaml } from '../../src/config/manifest.ts'
 import type { LogEntry } from '../../src/core/entry.ts'
 import type { EnrolledKey, Grant, Json, JsonObject, KeyRole, Mode, Task } from '../../src/index.ts'
+import { asJson } from '../../src/core/json.ts'
 import { isJsonObject, parseJson } from '../../src/index.ts'
 import { generateKey, importKey, signBytes, type KeyPair, type PrivateJwk } from '../../src/crypto/keys.ts'
+import { newId } from '../../src/pdp/log-entries.ts'
+import { signObserve } from '../../src/server/modes.ts'
 import { toApprovalMessage, type Verdict } from '../../src/server/approvals.ts'
 import type { Services } from '../../src/server/control.ts'
 import { DESCRIPTORS, judge, SERVER } from './tools.ts'
@@ -92,6 +95,7 @@ export async function createInstallation(options: InstallationOptions): Promise<
   let serving = await start()
   const enrolled = await enrolAll(serving.composed.services, keys)
   await acceptTools(dir, serving, keys.operator)
+  if (options.mode === 'observe') await observe(serving.composed.services, keys.operator, enrolled.operator)
   const made = await serving.composed.services.grants.create({ ...GRANT, ...options.grant }, enrolled.operator)
   return {
     dir,
@@ -157,6 +161,7 @@ export async function prepareInstallation(options: InstallationOptions): Promise
   const opened = await openInstallation(config)
   try {
     const enrolled = await enrolAll(opened.services, keys)
+    if (options.mode === 'observe') await observe(opened.services, keys.operator, enrolled.operator)
     const grant = await opened.services.grants.create({ ...GRANT, ...options.grant }, enrolled.operator)
     return { dir, config, keys, jwks, grant, remove: () => rmSync(dir, { recursive: true, force: true }) }
   } finally {
@@ -230,6 +235,13 @@ async function enrolAll(services: Services, keys: Readonly<Record<Name, KeyPair>
     if (key === undefined) throw new Error(`no key ${name}`)
     return key
   })
+}
+
+/** Says yes to what the file says, as `init` does. */
+async function observe(services: Services, key: KeyPair, by: EnrolledKey): Promise<void> {
+  const at = Date.now()
+  const act = signObserve(key, ISSUER, { id: newId(), at, expires: at + 3_600_000, configured: true, note: 'trial' })
+  await services.modes.observe(asJson(act), by)
 }
 
 /** Accepts the tools as the operator would, and tells the running server. */

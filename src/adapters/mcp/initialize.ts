@@ -73,7 +73,7 @@ async function exchange({ options, upstream, input, message }: InitializeInput, 
   }
   connection.agree(version)
   const task: Task = input.caller.task ?? (await options.pep.openConnectionTask(input.caller))
-  const text = toInitializeText(answer, options.pep.mode(upstream.name))
+  const text = toInitializeText(answer, options.pep.mode(upstream.name, { actor: input.caller.actor }))
   return {
     ok: true,
     text,

@@ -3,7 +3,7 @@
  * Lists as the agent sees them. In `enforce` nothing that a server wrote reaches the model unless an operator accepted
  * it: a poisoned description works by being read, not by being called.
  */
-import { isJsonObject, type Json, type JsonObject, type Mode, type Pep } from '../../index.ts'
+import { isJsonObject, type Caller, type Json, type JsonObject, type Mode, type Pep } from '../../index.ts'
 import { toMethodHash, type ListedTool, type ToolList } from './catalogue.ts'
 import { addIntent } from './intent.ts'
 import type { Listing } from './pages.ts'
@@ -14,18 +14,20 @@ const NOT_ACCEPTED = 'This tool was not accepted by an operator, or has changed 
 export interface View {
   readonly pep: Pick<Pep, 'mode' | 'tool'>
   readonly upstream: string
+  /** For whom the list is. */
+  readonly actor: Caller['actor']
 }
 
 /** The result of `tools/list`: one page, with the intent argument in every schema. */
 export function toToolListResult(view: View, { frame, tools }: ToolList): JsonObject {
-  const mode = view.pep.mode(view.upstream)
-  const shown = [...tools.values()].flatMap((tool) => toShownTool(view, mode, tool))
-  return { ...toFrame(mode, frame), tools: shown }
+  const shown = [...tools.values()].flatMap((tool) => toShownTool(view, tool))
+  return { ...toFrame(view.pep.mode(view.upstream, { actor: view.actor }), frame), tools: shown }
 }
 
-function toShownTool(view: View, mode: Mode, tool: ListedTool): readonly JsonObject[] {
+function toShownTool(view: View, tool: ListedTool): readonly JsonObject[] {
   const { inputSchema } = tool.descriptor
   const isAccepted = view.pep.tool(view.upstream, tool.name, tool.hash).status === 'accepted'
+  const mode = view.pep.mode(view.upstream, { tool: tool.name, actor: view.actor })
   if (tool.usable && isJsonObject(inputSchema) && (isAccepted || mode === 'observe')) {
     return [{ ...tool.descriptor, inputSchema: addIntent(inputSchema) }]
   }
@@ -57,7 +59,7 @@ const SIEVES: ReadonlyMap<string, Sieve> = new Map([
  * names and addresses without descriptions. Does not promise that a name or address is harmless to read.
  */
 export function toListResult(view: View, member: string, { frame, items }: Listing): JsonObject {
-  const mode = view.pep.mode(view.upstream)
+  const mode = view.pep.mode(view.upstream, { actor: view.actor })
   if (mode === 'observe') return { ...frame, [member]: items }
   const sieve = SIEVES.get(member)
   const isAccepted =

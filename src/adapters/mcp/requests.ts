@@ -87,9 +87,9 @@ async function answer(given: RequestInput, reply: Reply, signal: AbortSignal): P
 }
 
 /** A whole list on one page. No cursor is ever handed out, so that none is taken back. */
-async function list({ options, held, message }: RequestInput): Promise<string> {
+async function list({ options, held, input, message }: RequestInput): Promise<string> {
   const { id, method, params, row } = message
-  const view: View = { pep: options.pep, upstream: held.upstream.name }
+  const view: View = { pep: options.pep, upstream: held.upstream.name, actor: input.caller.actor }
   if (params['cursor'] !== undefined || row.member === undefined) return toErrorText(id, refuse('system.malformed'))
   if (method === 'tools/list') return toResultText(id, toToolListResult(view, await held.catalogue.refresh()))
   const listing = await readAllPages(held.connection, { method, member: row.member }, () => options.pep.newId())
