@@ -35,6 +35,7 @@ declare module '@langchain/core/utils/json_schema' {
 declare module '@langchain/core/singletons' {
   export const AsyncLocalStorageProviderSingleton: {
     getInstance(): { run<T>(store: unknown, work: () => T): T }
+    runWithConfig<T>(config: object, work: () => T): T
   }
 }
 

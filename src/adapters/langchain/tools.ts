@@ -136,9 +136,13 @@ function toSchema({ name, schema }: LangChainTool): JsonObject {
   throw new ConfigError(`the schema of \`${name}\` has no JSON Schema`)
 }
 
-/** Without the framework's context: `config.writer`, callbacks and nested models would stream past the labels. */
+/**
+ * Without the framework's context: `config.writer`, callbacks and nested models would stream past the labels. The empty run
+ * within is one that is not traced: LangSmith, switched on by the environment, would be sent what nobody has labelled.
+ */
 function runCutOff<T>(work: () => T): T {
-  return runOutsideScope(() => AsyncLocalStorageProviderSingleton.getInstance().run(undefined, work))
+  const provider = AsyncLocalStorageProviderSingleton
+  return runOutsideScope(() => provider.getInstance().run(undefined, () => provider.runWithConfig({}, work)))
 }
 
 interface ShellConfig {

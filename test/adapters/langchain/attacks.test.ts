@@ -118,6 +118,19 @@ describe.skipIf(native === undefined)('code of the application', () => {
     }
   })
 
+  it('brings tools with another middleware only when they are guarded too', async () => {
+    const bench = createBench()
+    const other = bench.using.langchain.createMiddleware({ name: 'Other', tools: bench.originals })
+    const toAgentWith = (middleware: object): Agent =>
+      toAgent(bench, toModel(bench, [READ]), { tools: [], middleware: [middleware, bench.enforce()] })
+    expect(await attempt(async () => toAgentWith(other).invoke(toInput(bench)))).toContain('is not guarded')
+    const agent = toAgentWith({ ...other, tools: bench.guard() })
+    expect(bench.using.adapter.assertGuarded(agent)).toBe(agent)
+    await agent.invoke(toInput(bench))
+    expect(bench.ran).toEqual(['read_file /ok'])
+    expect(bench.pep.permits.length).toBe(1)
+  })
+
   it('cannot put another implementation into a shell', () => {
     const shell = shellOf(createBench())
     for (const name of ['func', '_call', 'invoke', 'call', 'schema', 'description'])
