@@ -13,6 +13,7 @@ import { modeCommands } from './modes.ts'
 import { revokeCommand } from './revoke.ts'
 import { serveCommand } from './serve.ts'
 import { taskCommand } from './tasks.ts'
+import { whyCommand } from './why.ts'
 import { auditCommands } from './audits.ts'
 import { toolCommands } from './scans.ts'
 import { demoCommand, effectsCommand } from './wired.ts'
@@ -30,6 +31,7 @@ export const COMMANDS: readonly Command[] = [
   ...approvalCommands,
   revokeCommand,
   ...modeCommands,
+  whyCommand,
   ...auditCommands,
   effectsCommand,
   doctorCommand,

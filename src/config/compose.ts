@@ -6,7 +6,7 @@ import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 
 import type { EnrolledKey, RevocationDimension, Task } from '../core/evidence.ts'
-import { IntegrityError, RefusedError } from '../core/errors.ts'
+import { ConfigError, IntegrityError, RefusedError } from '../core/errors.ts'
 import { asJson, type JsonObject } from '../core/json.ts'
 import { SESSION_TTL_SECONDS } from '../core/credential.ts'
 import { WORST } from '../core/effect.ts'
@@ -29,6 +29,7 @@ import type { Store, StoreOptions } from '../ports/store.ts'
 import { modeRecord } from '../core/records.ts'
 import { createApprovals } from '../server/approvals.ts'
 import { createControl, type CanaryResult, type Control, type Services } from '../server/control.ts'
+import type { WhatIf } from '../server/explain/explain.ts'
 import { createGrants } from '../server/grants.ts'
 import { checkHead, createHeadKeeper, type HeadKeeper } from '../server/head.ts'
 import { createKeys } from '../server/keys.ts'
@@ -73,6 +74,7 @@ interface Hooks {
   reload: () => Promise<void>
   canary: (dimension: RevocationDimension, id: string) => Promise<CanaryResult>
   status: () => JsonObject | Promise<JsonObject>
+  whatIf: () => Promise<WhatIf>
 }
 
 /** Told in words what the operator should know of the opening, and nothing is wrong with. */
@@ -115,11 +117,13 @@ async function open(config: Config, notice: Notice): Promise<{ opened: Opened; h
       async () => acceptors(services, policy),
       (jkt) => services.revocations.find('actor', jkt) !== undefined,
     )
+    const whatIf = createWhatIf(config)
     const hooks: Hooks = {
       reload: async () => manifests.reload(),
       // With nobody serving there is no PEP to ask, and nothing that could be under way.
       canary: async () => ({ peps: [], silent: [] }),
       status: () => ({}),
+      whatIf: async () => whatIf.open(),
     }
     const control = createControl({
       store,
@@ -130,8 +134,10 @@ async function open(config: Config, notice: Notice): Promise<{ opened: Opened; h
       reload: async () => hooks.reload(),
       canary: async (dimension, id) => hooks.canary(dimension, id),
       status: () => hooks.status(),
+      whatIf: async () => hooks.whatIf(),
     })
     const close = async (): Promise<void> => {
+      await whatIf.close()
       services.revocations.close()
       policy.close()
       await store.close()
@@ -165,12 +171,13 @@ async function composeOver(
   const engines = await Promise.all(config.engine.map(createEngine))
   const { createEffectComputer } = await import('../effects/manifest.ts')
   await recordModes(store, config, modes)
+  const effects = await createEffectComputer()
   const pdp = createPdp({
     store,
     clock,
     feed: services.revocations,
     engines,
-    effects: await createEffectComputer(),
+    effects,
     telemetry,
     issuer: config.issuer,
     issuerKey,
@@ -188,6 +195,7 @@ async function composeOver(
     return { peps: ['gateway'], silent: isRefused ? [] : ['gateway'] }
   }
   hooks.status = async () => toStatus(config, opened, pdp)
+  hooks.whatIf = async () => ({ engines, effects, deadlineMs: WHAT_IF_MS })
   addGauges(telemetry, services, pdp)
   const keyring = createKeyring(store)
   return {
@@ -385,6 +393,36 @@ async function createEngine({ policies }: Config['engine'][number]): Promise<Eng
     import('../engines/policy-files.ts'),
   ])
   return createCedarEngine({ policies: await loadPolicyFolder(policies) })
+}
+
+/** Milliseconds that an engine has for what was decided before: nobody waits but an operator. */
+const WHAT_IF_MS = 5_000
+
+/** What decides again where nobody serves; loaded when it is first asked for. */
+function createWhatIf(config: Config): { open(): Promise<WhatIf>; close(): Promise<void> } {
+  let opened: Promise<WhatIf> | undefined
+  return {
+    async open() {
+      opened ??= openWhatIf(config)
+      return opened
+    },
+    async close() {
+      const { engines } = opened === undefined ? { engines: [] } : await opened
+      await Promise.all(engines.map(async (engine) => engine.close()))
+    },
+  }
+}
+
+async function openWhatIf(config: Config): Promise<WhatIf> {
+  const { createEffectComputer } = await import('../effects/manifest.ts')
+  const effects = await createEffectComputer()
+  try {
+    return { engines: await Promise.all(config.engine.map(createEngine)), effects, deadlineMs: WHAT_IF_MS }
+  } catch (fault) {
+    // What was decided can be explained also while the policies cannot be loaded; the verdicts are then as recorded.
+    if (fault instanceof ConfigError) return { engines: [], effects, deadlineMs: WHAT_IF_MS }
+    throw fault
+  }
 }
 
 /** C2SP asks for a name without a scheme. */

@@ -47,6 +47,7 @@ export const CONTROL_ACTIONS = {
   'mode.list': { group: 'read', touches: ['system'], logged: 'no' },
   'manifest.reload': { group: 'author', touches: ['system'], logged: 'itself' },
   status: { group: 'read', touches: ['system'], logged: 'no' },
+  'entry.why': { group: 'evidence', touches: ['entry', 'id'], logged: 'reading' },
   'entry.show': { group: 'evidence', touches: ['entry', 'id'], logged: 'reading' },
 } as const
 

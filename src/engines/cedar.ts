@@ -55,6 +55,7 @@ function toEngine(slot: CedarSlot, rules: readonly CedarRule[], version: string,
   return {
     kind: 'cedar',
     version,
+    texts: rules.map(({ id, effect, text, challenge }) => ({ id, effect, text, challenge })),
     evaluate: (document) => Promise.resolve(evaluate(document)),
     close: () => {
       slot.free()

@@ -197,6 +197,8 @@ function toPresented({ request, gathered, findings, decision }: Decided): Json {
   const { evidence } = gathered
   const reasons: readonly Reason[] = decision.kind === 'permit' || decision.kind === 'modify' ? [] : decision.reasons
   return {
+    // So that whoever has the ticket finds the entry.
+    entry: request.id,
     principal: `${request.subject.type}/${request.subject.id}`,
     actor: request.actor.id,
     tool: `${request.context.upstream}/${request.context.tool}`,

@@ -7,10 +7,21 @@ import type { EngineDocument } from '../core/engine-document.ts'
 
 export type { EngineDocument } from '../core/engine-document.ts'
 
+/** One policy as its author wrote it, for operators only. */
+export interface PolicyText {
+  readonly id: string
+  readonly effect: 'permit' | 'forbid'
+  readonly text: string
+  /** True for a forbid that a person's approval lifts. */
+  readonly challenge: boolean
+}
+
 export interface Engine {
   readonly kind: string
   /** Identifies the exact policies loaded. */
   readonly version: string
+  /** The policies that `version` identifies, where the engine has them here; absent for one that is asked elsewhere. */
+  readonly texts?: readonly PolicyText[]
   evaluate(document: EngineDocument): Promise<PolicyVerdict>
   close(): Promise<void>
 }

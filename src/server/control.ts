@@ -25,6 +25,7 @@ import { createAdmins, type Admins } from './admins.ts'
 import { VERDICTS, type Approvals } from './approvals.ts'
 import { showEntry } from './entries.ts'
 import type { Grants } from './grants.ts'
+import { explain, type WhatIf } from './explain/explain.ts'
 import type { Keys } from './keys.ts'
 import type { ModeActs } from './modes.ts'
 import { toRevocationId } from './revocation-ids.ts'
@@ -54,6 +55,8 @@ export interface ControlOptions extends ServiceOptions {
   readonly reload: () => Promise<void>
   /** Asks every connected PEP to refuse something harmless under the new revocation. */
   readonly canary: (dimension: RevocationDimension, id: string) => Promise<CanaryResult>
+  /** What a recorded decision is decided again with. */
+  readonly whatIf: () => Promise<WhatIf>
   /** What only the composition knows: modes, listener, deployment. */
   readonly status?: () => JsonObject | Promise<JsonObject>
 }
@@ -266,6 +269,7 @@ function ownMethods(options: Inside): readonly Row[] {
       entries: await store.log.size(),
       checkpoint: (await store.log.checkpoint()) ?? null,
     })),
+    row('entry.why', OPERATOR, ['id'], async (params) => explain(store, readText(params.need('id')), options.whatIf)),
     row('entry.show', OPERATOR, ['id'], async (params) => showEntry(store, readText(params.need('id')))),
   ]
 }

@@ -61,8 +61,8 @@ export interface Installation {
   entries(): Promise<readonly LogEntry[]>
   /** The salts and values that open the commitments of an entry. */
   evidence(id: string): Promise<{ readonly salts: JsonObject; readonly values: JsonObject }>
-  /** Closes and serves the same folder again. */
-  restart(): Promise<void>
+  /** Closes and serves the same folder again; `between` runs while nobody serves it. */
+  restart(between?: () => Promise<void>): Promise<void>
   close(): Promise<void>
 }
 
@@ -131,8 +131,9 @@ export async function createInstallation(options: InstallationOptions): Promise<
     },
     entries: async () => readEntries(serving),
     evidence: async (id) => readEvidence(serving, id),
-    async restart() {
+    async restart(between) {
       await serving.close()
+      await between?.()
       serving = await start()
     },
     async close() {

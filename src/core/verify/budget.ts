@@ -35,10 +35,19 @@ export function debitsOf(request: AccessRequest, evidence: Evidence): readonly D
  * zero up, or a use that was not read.
  */
 export function isOverdrawn(request: AccessRequest, evidence: Evidence): boolean {
+  return shortagesOf(request, evidence).length > 0
+}
+
+/** The budgets that cannot bear this action, by `budgetRecord`; `amount` is absent where it cannot be told. */
+export function shortagesOf(
+  request: AccessRequest,
+  evidence: Evidence,
+): readonly { readonly key: string; readonly amount?: number }[] {
   const used = evidence.grant?.used ?? {}
-  return toDrafts(request, evidence).some(({ key, limit, amount }) => {
+  return toDrafts(request, evidence).flatMap(({ key, limit, amount }) => {
     const before = Object.hasOwn(used, key) ? used[key] : undefined
-    return before === undefined || amount === undefined || !(before >= 0 && before + amount <= limit)
+    if (before !== undefined && amount !== undefined && before >= 0 && before + amount <= limit) return []
+    return [{ key, ...(amount === undefined ? {} : { amount }) }]
   })
 }
 
