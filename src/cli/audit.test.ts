@@ -98,14 +98,14 @@ describe('audit show', () => {
     expect(shown).toMatchObject({ exitCode: 1, json: { ok: false, commitments: { detail: 'mismatch' } } })
   })
 
-  it('shows an entry whose evidence was erased, and answers 2 for one that is not there', async () => {
+  it('shows an entry whose evidence was dropped, and answers 2 for one that is not there', async () => {
     const store = createMemoryStore({ seal })
     const { entries } = toControlUnit({ act: 'start', by: 'system', subject: 's', detail: 1, now: 1 })
     const result = await store.commit({ entries })
     if (result.status === 'applied') await result.durable
     expect(await auditShow(store, entries[0].id, { vkey })).toMatchObject({
       exitCode: 0,
-      json: { commitments: { detail: 'erased' }, evidence: null },
+      json: { commitments: { detail: 'dropped' }, evidence: null },
     })
     expect(await auditShow(store, 'none', { vkey })).toMatchObject({ exitCode: 2 })
   })

@@ -16,6 +16,7 @@ import {
   type LogReader,
   type Store,
 } from '../index.ts'
+import type { EvidenceState, SealedStore } from '../pdp/sealed-store.ts'
 import { exportLog, type ExportOptions } from '../server/audit-export.ts'
 import { type AuditOptions, type AuditReport, verifyExport, verifyStore } from '../server/audit.ts'
 import { toDisplay, toDisplayText } from '../server/display.ts'
@@ -78,20 +79,25 @@ function toReceiptResult(report: ReceiptReport): CommandResult {
 }
 
 /** How far the evidence that is kept opens one commitment of an entry. */
-type Opening = 'opened' | 'erased' | 'mismatch'
+type Opening = 'opened' | 'mismatch' | Exclude<EvidenceState, 'kept'>
 
 /**
  * `audit show ID`: the entry, what its commitments hold as far as evidence is kept, and its receipt. Exit code 1 when
  * evidence does not open its commitment or the receipt does not verify.
  */
-export async function auditShow(store: Store, id: string, { vkey }: { readonly vkey: string }): Promise<CommandResult> {
+export async function auditShow(
+  store: Store & Partial<Pick<SealedStore, 'evidenceState'>>,
+  id: string,
+  { vkey }: { readonly vkey: string },
+): Promise<CommandResult> {
   return attempt(async () => {
     const receipt = await toReceipt(store.log, id)
     const report = verifyReceipt(receipt, vkey)
     const entry = parseEntry(Buffer.from(receipt.slice(0, receipt.indexOf('\n'))))
     if (entry === undefined) throw new IntegrityError(`entry \`${id}\` is not a log entry`)
     const evidence = toEvidence(await store.evidence(id))
-    const commitments = toOpenings(entry, evidence)
+    const state = evidence === undefined ? await store.evidenceState?.(id) : 'kept'
+    const commitments = toOpenings(entry, evidence, state === 'erased' ? 'erased' : 'dropped')
     const ok = report.ok && !Object.values(commitments).includes('mismatch')
     const values = toObject(evidence?.['values'])
     const json = { ok, entry: entry.value, commitments, evidence: values ?? null, receipt, witnessed: false }
@@ -107,11 +113,15 @@ function toObject(value: Json | undefined): JsonObject | undefined {
   return isJsonObject(value) ? value : undefined
 }
 
-function toOpenings({ commitments }: ParsedEntry, evidence: JsonObject | undefined): Record<string, Opening> {
+function toOpenings(
+  { commitments }: ParsedEntry,
+  evidence: JsonObject | undefined,
+  gone: Opening,
+): Record<string, Opening> {
   const salts = toObject(evidence?.['salts']) ?? {}
   const values = toObject(evidence?.['values']) ?? {}
   const openings = Object.entries(commitments).map(([name, commitment]): [string, Opening] => {
-    if (evidence === undefined) return [name, 'erased']
+    if (evidence === undefined) return [name, gone]
     return [name, isOpened(commitment, salts[name], values[name]) ? 'opened' : 'mismatch']
   })
   return Object.fromEntries(openings)

@@ -7,6 +7,7 @@ import type { Command } from './command.ts'
 import { connectCommand } from './connect.ts'
 import { doctorCommand } from './doctor.ts'
 import { enrolCommands, keyCommands } from './enrol.ts'
+import { evidenceCommands } from './evidence.ts'
 import { grantCommands } from './grants.ts'
 import { initCommand } from './init.ts'
 import { modeCommands } from './modes.ts'
@@ -32,6 +33,7 @@ export const COMMANDS: readonly Command[] = [
   revokeCommand,
   ...modeCommands,
   whyCommand,
+  ...evidenceCommands,
   ...auditCommands,
   effectsCommand,
   doctorCommand,

@@ -19,6 +19,7 @@ import { createKeyring } from '../pdp/keyring.ts'
 import { newId, toControlUnit } from '../pdp/log-entries.ts'
 import { createModes, type Modes } from '../pdp/modes.ts'
 import { createPdp, type Pdp } from '../pdp/pdp.ts'
+import { createSweeper, sweepHourly } from '../pdp/retention.ts'
 import type { SealedStore } from '../pdp/sealed-store.ts'
 import { createTelemetry, type Telemetry } from '../pdp/telemetry.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -29,6 +30,7 @@ import type { Store, StoreOptions } from '../ports/store.ts'
 import { modeRecord } from '../core/records.ts'
 import { createApprovals } from '../server/approvals.ts'
 import { createControl, type CanaryResult, type Control, type Services } from '../server/control.ts'
+import { createErasure } from '../server/erasure.ts'
 import type { WhatIf } from '../server/explain/explain.ts'
 import { createGrants } from '../server/grants.ts'
 import { checkHead, createHeadKeeper, type HeadKeeper } from '../server/head.ts'
@@ -198,6 +200,7 @@ async function composeOver(
   hooks.whatIf = async () => ({ engines, effects, deadlineMs: WHAT_IF_MS })
   addGauges(telemetry, services, pdp)
   const keyring = createKeyring(store)
+  const stopSweeping = sweepHourly(services.sweeper, (fault) => report('evidence', fault))
   return {
     ...opened,
     pdp,
@@ -213,6 +216,7 @@ async function composeOver(
     }),
     issueSession: async (agent, txn) => openSession(config, opened, agent, txn),
     async close() {
+      stopSweeping()
       pdp.close()
       await Promise.all(engines.map(async (engine) => engine.close()))
       await opened.close()
@@ -306,8 +310,8 @@ function readHead(head: HeadKeeper): string | undefined {
 }
 
 async function createServices(
-  store: Store,
-  { issuer, modes: file }: Config,
+  store: SealedStore,
+  { issuer, modes: file, evidence }: Config,
   policy: () => OperatorPolicy | undefined,
 ): Promise<{ services: Services; modes: Modes }> {
   const options = { store, clock, newId }
@@ -336,6 +340,8 @@ async function createServices(
       approvals: createApprovals(options),
       revocations,
       modes: createModeActs({ ...options, issuer, keys, modes }),
+      erasure: createErasure(options),
+      sweeper: createSweeper({ ...options, retention: evidence.retention }),
     },
   }
 }

@@ -48,6 +48,8 @@ export const CONTROL_ACTIONS = {
   'manifest.reload': { group: 'author', touches: ['system'], logged: 'itself' },
   status: { group: 'read', touches: ['system'], logged: 'no' },
   'entry.why': { group: 'evidence', touches: ['entry', 'id'], logged: 'reading' },
+  'subject.erase': { group: 'administer', touches: ['subject', 'subject'], logged: 'itself' },
+  'evidence.sweep': { group: 'administer', touches: ['system'], logged: 'itself' },
   'entry.show': { group: 'evidence', touches: ['entry', 'id'], logged: 'reading' },
 } as const
 

@@ -5,6 +5,7 @@
  */
 import type { KeyRole } from './evidence.ts'
 import type { Json } from './json.ts'
+import type { EvidenceClass } from './retention.ts'
 
 const part: (id: string) => string = encodeURIComponent
 const padded = (n: number): string => String(n).padStart(16, '0')
@@ -13,21 +14,24 @@ const padded = (n: number): string => String(n).padStart(16, '0')
 export const keyRecord = (jkt: string): string => `key/${part(jkt)}`
 /** The `jkt` enrolled under a name. */
 export const keyNameRecord = (role: KeyRole, name: string): string => `key-name/${role}/${part(name)}`
+export const GRANT_PREFIX = 'grant/'
 /** `Grant` */
-export const grantRecord = (id: string): string => `grant/${part(id)}`
+export const grantRecord = (id: string): string => `${GRANT_PREFIX}${part(id)}`
 /** The grant's id; listed by prefix to find the grants of an actor. */
 export const grantOfActorRecord = (actor: string, id: string): string => `grant-of/${part(actor)}/${part(id)}`
+export const budgetPrefix = (grant: string): string => `budget/${part(grant)}/`
 /** A number: what was used of a budget. */
 export const budgetRecord = (grant: string, budget: string, txn?: string): string =>
-  `budget/${part(grant)}/${part(budget)}${txn === undefined ? '' : `/${part(txn)}`}`
+  `${budgetPrefix(grant)}${part(budget)}${txn === undefined ? '' : `/${part(txn)}`}`
 export const TASK_PREFIX = 'task/'
 /** `Task` */
 export const taskRecord = (txn: string): string => `${TASK_PREFIX}${part(txn)}`
 export const APPROVAL_PREFIX = 'approval/'
 /** `ApprovalRecord` */
 export const approvalRecord = (id: string): string => `${APPROVAL_PREFIX}${part(id)}`
+export const APPROVAL_OF_PREFIX = 'approval-of/'
 /** The id of the newest approval for a bind. */
-export const approvalOfBindRecord = (bind: string): string => `approval-of/${part(bind)}`
+export const approvalOfBindRecord = (bind: string): string => `${APPROVAL_OF_PREFIX}${part(bind)}`
 /** A list of the ids of the approvals of a task that are not answered yet. */
 export const openApprovalsRecord = (txn: string): string => `approvals-open/${part(txn)}`
 /** An action that was begun, by the id of its decision entry; deleted by its outcome. */
@@ -52,6 +56,8 @@ export const VAULT_RECORD = 'vault'
 export const SEALED_PREFIXES: readonly string[] = [TASK_PREFIX, APPROVAL_PREFIX, HISTORY_PREFIX]
 /** A list of `ModeAct`, oldest first: one record, so that every decision reads all of them under one version. */
 export const MODE_ACTS_RECORD = 'mode-acts'
+/** `{next}`: how far along the log the evidence of a class was swept. */
+export const retentionRecord = (name: EvidenceClass): string => `retention/${name}`
 /** The mode in which an upstream was last served. */
 export const modeRecord = (upstream: string): string => `mode/${part(upstream)}`
 

@@ -136,7 +136,7 @@ describe('a destroyed key', () => {
     await persist(store, toUnit('b', 'user/bob'))
     expect(await store.destroyKey('user/alice', { entries: [{ id: 'erase', bytes: Buffer.from('{}') }] })).toBe(true)
     expect([await textOf(store, 'a'), await store.evidenceState('a')]).toEqual([undefined, 'erased'])
-    expect([await store.evidenceState('b'), await store.evidenceState('none')]).toEqual(['kept', 'absent'])
+    expect([await store.evidenceState('b'), await store.evidenceState('none')]).toEqual(['kept', 'dropped'])
     expect(await textOf(store, 'b')).toContain('secret of b')
     expect(await store.get(['task/1'])).toMatchObject([{ key: 'task/1', value: null }])
     expect([await store.log.indexOf('a'), await store.log.indexOf('erase')]).toEqual([0, 2])

@@ -15,16 +15,21 @@ import { type MasterKey, open, parseSealed, seal, type Sealed, tagOf } from '../
 import type { CommitResult, CommitUnit, NewEvidence, Store, StoredRecord, Write } from '../ports/store.ts'
 import { assertMaster, createSubjectKeys, type SealingKey, type SubjectKeys, toJson } from './subject-keys.ts'
 
-/** What is left of the evidence of an entry: `absent` when it was dropped, or never there. */
-export type EvidenceState = 'kept' | 'erased' | 'absent'
+/** What is left of the evidence of an entry. What was never there counts as `dropped`. */
+export type EvidenceState = 'kept' | 'erased' | 'dropped'
+
+export interface Owned {
+  readonly key: string
+  readonly tag?: string
+}
 
 export interface SealedStore extends Store {
   /** Why `evidence` answers nothing. Opens nothing. */
   evidenceState(id: string): Promise<EvidenceState>
   /** What stands for a subject in what is not sealed. */
   tagOf(subject: string): Promise<string>
-  /** The tag of whoever a stored record belongs to; undefined when it is not sealed. Does not need the key. */
-  ownerOf(key: string): Promise<string | undefined>
+  /** Whose the records under `prefix` are, as `list` would page them; `tag` is absent where one is not sealed. Opens nothing. */
+  listOwners(prefix: string, options?: { readonly after?: string }): Promise<readonly Owned[]>
   /**
    * Destroys the key of a subject in the same unit as `unit`. False when there is none: then nothing was committed. Settles
    * when it is durable. Does not remove its bytes from the files of the store (`scrub`), and not from backups.
@@ -70,16 +75,18 @@ export function createSealedStore(inner: Store, source: () => MasterKey): Sealed
     },
     async evidenceState(id) {
       const stored = await inner.evidence(id)
-      if (stored === undefined) return 'absent'
+      if (stored === undefined) return 'dropped'
       const form = parseSealed(stored)
       const state = form === undefined ? undefined : (await keys.read([form.tag])).get(form.tag)
       return form !== undefined && state?.stored.erased.includes(form.keyId) === true ? 'erased' : 'kept'
     },
     listEvidence: async (options) => inner.listEvidence(options),
     tagOf: async (subject) => tagOf(await toMaster(), subject),
-    async ownerOf(key) {
-      const [record] = await inner.get([key])
-      return record === undefined ? undefined : toSealed(record)?.tag
+    async listOwners(prefix, options) {
+      return (await inner.list(prefix, options)).map((record) => {
+        const tag = toSealed(record)?.tag
+        return { key: record.key, ...(tag === undefined ? {} : { tag }) }
+      })
     },
     destroyKey: async (subject, unit) => destroyKey(sealed, keys, tagOf(await toMaster(), subject), unit),
     scrub: async (options) => inner.scrub(options),

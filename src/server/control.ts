@@ -19,11 +19,14 @@ import { fail, readArray, readObject, readText, type Field, type Fields } from '
 import { asJson, isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import { rolesOf } from '../core/operator-roles.ts'
 import { isJsonArray } from '../core/pointer.ts'
+import type { Sweeper } from '../pdp/retention.ts'
+import type { SealedStore } from '../pdp/sealed-store.ts'
 import type { OperatorPolicy, OperatorQuestion } from '../ports/operator-policy.ts'
 import { note, type ServiceOptions } from './acts.ts'
 import { createAdmins, type Admins } from './admins.ts'
 import { VERDICTS, type Approvals } from './approvals.ts'
 import { showEntry } from './entries.ts'
+import type { Erasure } from './erasure.ts'
 import type { Grants } from './grants.ts'
 import { explain, type WhatIf } from './explain/explain.ts'
 import type { Keys } from './keys.ts'
@@ -39,6 +42,8 @@ export interface Services {
   readonly approvals: Approvals
   readonly revocations: Revocations
   readonly modes: ModeActs
+  readonly erasure: Erasure
+  readonly sweeper: Sweeper
 }
 
 /** What the canary found: the PEPs that were asked, and those that did not refuse it in time. */
@@ -48,6 +53,7 @@ export interface CanaryResult {
 }
 
 export interface ControlOptions extends ServiceOptions {
+  readonly store: SealedStore
   readonly services: Services
   /** The policies of operators that are in force. */
   readonly policy: () => OperatorPolicy
@@ -143,6 +149,7 @@ function toMethods(options: Inside): ReadonlyMap<string, Method> {
     ...approvalMethods(options),
     ...revocationMethods(options),
     ...modeMethods(options),
+    ...evidenceMethods(options),
     ...ownMethods(options),
   ])
 }
@@ -252,6 +259,22 @@ function modeMethods({ services: { modes } }: Inside): readonly Row[] {
   ]
 }
 
+function evidenceMethods(options: Inside): readonly Row[] {
+  const { services, store } = options
+  const { erasure, sweeper } = services
+  return [
+    row('subject.erase', OPERATOR, ['subject'], async (params, by) => {
+      const given = readText(params.need('subject'))
+      const erased = await erasure.erase(given.includes('/') ? given : `user/${given}`, by.jkt)
+      const found = erased.keyDestroyed || Object.values(erased.removed).some((count) => count > 0)
+      return { found, ...asJson(erased) }
+    }),
+    row('evidence.sweep', OPERATOR, [], async (_params, by) => ({ ...(await sweeper.sweep(by.jkt)) })),
+    row('entry.why', OPERATOR, ['id'], async (params) => explain(store, readText(params.need('id')), options.whatIf)),
+    row('entry.show', OPERATOR, ['id'], async (params) => showEntry(store, readText(params.need('id')))),
+  ]
+}
+
 function ownMethods(options: Inside): readonly Row[] {
   const { services, store } = options
   return [
@@ -269,8 +292,6 @@ function ownMethods(options: Inside): readonly Row[] {
       entries: await store.log.size(),
       checkpoint: (await store.log.checkpoint()) ?? null,
     })),
-    row('entry.why', OPERATOR, ['id'], async (params) => explain(store, readText(params.need('id')), options.whatIf)),
-    row('entry.show', OPERATOR, ['id'], async (params) => showEntry(store, readText(params.need('id')))),
   ]
 }
 

@@ -9,7 +9,7 @@ import { InputError } from '../core/errors.ts'
 import type { Grant } from '../core/grant.ts'
 import { asJson, type Json } from '../core/json.ts'
 import { parseGrant } from '../core/parse-grant.ts'
-import { grantOfActorRecord, grantRecord } from '../core/records.ts'
+import { GRANT_PREFIX, grantOfActorRecord, grantRecord } from '../core/records.ts'
 import type { Entity } from '../core/request.ts'
 import { listAll, perform, readOne, type ServiceOptions } from './acts.ts'
 import type { Keys } from './keys.ts'
@@ -34,7 +34,6 @@ export interface Grants {
   chain(id: string): Promise<readonly Grant[]>
 }
 
-const GRANTS_PREFIX = 'grant/'
 /** As in `pdp/gather.ts`: the most ancestors that a grant may have. */
 const MAX_CHAIN = 16
 
@@ -49,7 +48,7 @@ export function createGrants(options: GrantsOptions): Grants {
       const grant = parseGrant(value, { id: options.newId(), now: clock.now(), resolveActor, issuedBy })
       return issue(options, grants, grant)
     },
-    list: async () => (await listAll<Grant>(store, GRANTS_PREFIX)).toSorted((a, b) => a.notBefore - b.notBefore),
+    list: async () => (await listAll<Grant>(store, GRANT_PREFIX)).toSorted((a, b) => a.notBefore - b.notBefore),
     async show(id) {
       const grant = await readOne<Grant>(store, grantRecord(id))
       if (grant === undefined) throw new InputError(`there is no grant \`${id}\``)
