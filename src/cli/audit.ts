@@ -8,6 +8,7 @@ import { commitmentOf } from '../core/bind.ts'
 import { type ParsedEntry, parseEntry } from '../core/parse-entry.ts'
 import { parseJson } from '../core/parse-json.ts'
 import {
+  type EvidenceState,
   InputError,
   IntegrityError,
   isJsonObject,
@@ -16,7 +17,6 @@ import {
   type LogReader,
   type Store,
 } from '../index.ts'
-import type { EvidenceState, SealedStore } from '../pdp/sealed-store.ts'
 import { exportLog, type ExportOptions } from '../server/audit-export.ts'
 import { type AuditOptions, type AuditReport, verifyExport, verifyStore } from '../server/audit.ts'
 import { toDisplay, toDisplayText } from '../server/display.ts'
@@ -86,7 +86,7 @@ type Opening = 'opened' | 'mismatch' | Exclude<EvidenceState, 'kept'>
  * evidence does not open its commitment or the receipt does not verify.
  */
 export async function auditShow(
-  store: Store & Partial<Pick<SealedStore, 'evidenceState'>>,
+  store: Store & { readonly evidenceState?: (id: string) => Promise<EvidenceState> },
   id: string,
   { vkey }: { readonly vkey: string },
 ): Promise<CommandResult> {

@@ -12,11 +12,16 @@ import { isJsonObject, type Json } from '../core/json.ts'
 import { subjectKeyRecord } from '../core/records.ts'
 import { decodeBase64url } from '../crypto/base64.ts'
 import { type MasterKey, open, parseSealed, seal, type Sealed, tagOf } from '../crypto/vault.ts'
-import type { CommitResult, CommitUnit, NewEvidence, Store, StoredRecord, Write } from '../ports/store.ts'
+import type {
+  CommitResult,
+  CommitUnit,
+  EvidenceState,
+  NewEvidence,
+  Store,
+  StoredRecord,
+  Write,
+} from '../ports/store.ts'
 import { assertMaster, createSubjectKeys, type SealingKey, type SubjectKeys, toJson } from './subject-keys.ts'
-
-/** What is left of the evidence of an entry. What was never there counts as `dropped`. */
-export type EvidenceState = 'kept' | 'erased' | 'dropped'
 
 export interface Owned {
   readonly key: string

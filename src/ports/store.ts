@@ -61,6 +61,9 @@ export interface NewEvidence {
   readonly bytes: Uint8Array
 }
 
+/** What is left of the evidence of an entry. What was never there counts as `dropped`. */
+export type EvidenceState = 'kept' | 'erased' | 'dropped'
+
 export interface CommitUnit {
   readonly reads?: ReadSet
   readonly writes?: readonly Write[]
