@@ -23,7 +23,6 @@ import { createSweeper, sweepHourly } from '../pdp/retention.ts'
 import type { SealedStore } from '../pdp/sealed-store.ts'
 import { createTelemetry, type Telemetry } from '../pdp/telemetry.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { Engine } from '../ports/engine.ts'
 import type { OperatorPolicy } from '../ports/operator-policy.ts'
 import type { ModeOf, Pep } from '../ports/pep.ts'
 import type { Store, StoreOptions } from '../ports/store.ts'
@@ -39,6 +38,7 @@ import { createModeActs } from '../server/modes.ts'
 import { createRevocations } from '../server/revocations.ts'
 import { createTasks } from '../server/tasks.ts'
 import type { Migrated } from '../stores/sqlite-schema.ts'
+import { createEngines } from './compose-engines.ts'
 import { assertDeployment } from './deployment.ts'
 import { openEvidence } from './evidence.ts'
 import type { Config } from './load.ts'
@@ -67,6 +67,8 @@ export interface Composed extends Opened {
   readonly telemetry: Telemetry
   readonly authenticator: ReturnType<typeof createAuthenticator>
   readonly issueSession: (agent: EnrolledKey, txn: string | undefined) => Promise<JsonObject>
+  /** What keeps an engine from answering now; empty when nothing does. */
+  readonly engineProblems: () => Promise<readonly string[]>
 }
 
 const clock: Clock = { now: () => Date.now() }
@@ -170,7 +172,7 @@ async function composeOver(
 ): Promise<Composed> {
   const { store, services, manifests, modes, issuerKey } = opened
   const telemetry = createTelemetry()
-  const engines = await Promise.all(config.engine.map(createEngine))
+  const engines = await createEngines(config)
   const { createEffectComputer } = await import('../effects/manifest.ts')
   await recordModes(store, config, modes)
   const effects = await createEffectComputer()
@@ -214,6 +216,7 @@ async function composeOver(
       feed: services.revocations,
       clock,
     }),
+    engineProblems: async () => (await Promise.all(engines.map(async (each) => each.problems?.() ?? []))).flat(),
     issueSession: async (agent, txn) => openSession(config, opened, agent, txn),
     async close() {
       stopSweeping()
@@ -393,14 +396,6 @@ async function recordMigration(store: Store, migrated: Migrated, notice: Notice)
   if (result.status === 'applied') await result.durable
 }
 
-async function createEngine({ policies }: Config['engine'][number]): Promise<Engine> {
-  const [{ createCedarEngine }, { loadPolicyFolder }] = await Promise.all([
-    import('../engines/cedar.ts'),
-    import('../engines/policy-files.ts'),
-  ])
-  return createCedarEngine({ policies: await loadPolicyFolder(policies) })
-}
-
 /** Milliseconds that an engine has for what was decided before: nobody waits but an operator. */
 const WHAT_IF_MS = 5_000
 
@@ -423,7 +418,9 @@ async function openWhatIf(config: Config): Promise<WhatIf> {
   const { createEffectComputer } = await import('../effects/manifest.ts')
   const effects = await createEffectComputer()
   try {
-    return { engines: await Promise.all(config.engine.map(createEngine)), effects, deadlineMs: WHAT_IF_MS }
+    // What was asked elsewhere stands as recorded (invariant 10), and nobody there is asked about what is past.
+    const engine = config.engine.filter((each) => !('url' in each))
+    return { engines: await createEngines({ engine, limits: config.limits }), effects, deadlineMs: WHAT_IF_MS }
   } catch (fault) {
     // What was decided can be explained also while the policies cannot be loaded; the verdicts are then as recorded.
     if (fault instanceof ConfigError) return { engines: [], effects, deadlineMs: WHAT_IF_MS }

@@ -7,6 +7,7 @@ import { readdirSync, statSync, type Stats } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 import { ConfigError } from '../core/errors.ts'
+import type { EngineConfig } from './engine-config.ts'
 import type { Config } from './load.ts'
 import type { Secret } from './secrets.ts'
 
@@ -42,13 +43,14 @@ function assertOtherUser(agentUid: number, uid: Uid): void {
   }
 }
 
-function secretFiles({ keys, audit, evidence, tls, upstreams }: Config): readonly string[] {
+function secretFiles({ keys, audit, evidence, tls, upstreams, engine }: Config): readonly string[] {
   const secrets: readonly (Secret | undefined)[] = [
     keys.issuer,
     audit.checkpointKey,
     evidence.masterKey,
     tls?.key,
     ...upstreams.flatMap((upstream) => Object.values(upstream.secrets)),
+    ...engine.flatMap((each) => ('url' in each ? [...Object.values(each.secrets), each.tls?.key] : [])),
   ]
   return secrets.flatMap((secret) => (secret !== undefined && 'file' in secret.source ? [secret.source.file] : []))
 }
@@ -56,7 +58,7 @@ function secretFiles({ keys, audit, evidence, tls, upstreams }: Config): readonl
 function decidingPaths(config: Config): readonly string[] {
   const { policies: operators } = config.operators
   const folders = [
-    ...config.engine.map(({ policies }) => policies),
+    ...config.engine.flatMap(policyPaths),
     ...(operators === undefined ? [] : [operators]),
     config.manifests,
   ]
@@ -66,6 +68,17 @@ function decidingPaths(config: Config): readonly string[] {
     dirname(config.audit.head),
     ...folders.flatMap((folder) => [folder, ...entriesOf(folder)]),
   ]
+}
+
+/** What decides and lies on this machine: policies, or the certificates by which an engine elsewhere is known. */
+function policyPaths(engine: EngineConfig): readonly string[] {
+  const paths =
+    engine.kind === 'cedar'
+      ? [engine.policies]
+      : engine.kind === 'opa-wasm'
+        ? [engine.bundle, engine.data]
+        : [engine.tls?.ca]
+  return paths.filter((path) => path !== undefined)
 }
 
 function entriesOf(folder: string): readonly string[] {

@@ -126,8 +126,8 @@ function createReadiness(composed: Composed): () => Promise<readonly string[]> {
   }
 }
 
-/** Ready means: revocations are known, the store takes a commit, and the log has not been cut. */
-async function findProblems({ services, store }: Composed): Promise<readonly string[]> {
+/** Ready means: revocations are known, the store takes a commit, the log has not been cut, and engines elsewhere answer. */
+async function findProblems({ services, store, engineProblems }: Composed): Promise<readonly string[]> {
   const problems = services.revocations.fresh() ? [] : ['revocations could not be recorded']
   try {
     const result = await store.commit({ writes: [{ key: 'ready', value: Date.now() }] })
@@ -135,5 +135,5 @@ async function findProblems({ services, store }: Composed): Promise<readonly str
   } catch {
     problems.push('the store takes no commit')
   }
-  return problems
+  return [...problems, ...(await engineProblems())]
 }

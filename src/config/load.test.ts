@@ -62,6 +62,23 @@ anomaly: { falsePositivesPerTask: 0.01 }
     expect(config.upstreams[1]).toMatchObject({ name: 'crm', url: 'http://127.0.0.1:9000/mcp', mode: 'enforce' })
   })
 
+  it('reads engines of every kind, stacked', () => {
+    const { engine } = parse(
+      `${LEAST}engine:
+  - { kind: cedar, policies: ./policies }
+  - { kind: opa, url: https://opa.example:8181, path: agents/allow, tls: { ca: ca.pem }, secrets: { authorization: { env: T } } }
+  - { kind: opa-wasm, bundle: b.tar.gz, entrypoint: agents/allow, input: { user: /subject/id, n: 1 } }
+  - { kind: topaz, url: "https://127.0.0.1:8383", path: agents.tools }
+  - { kind: authzen, url: https://pdp.example, evaluations: true }
+`,
+    )
+    expect(engine.map(({ kind }) => kind)).toEqual(['cedar', 'opa', 'opa-wasm', 'topaz', 'authzen'])
+    expect(engine[1]).toMatchObject({ path: 'agents/allow', tls: { ca: expect.stringMatching(/^\/.*ca\.pem$/) } })
+    expect(engine[1]).toHaveProperty('secrets.authorization.source', { env: 'T' })
+    expect(engine[2]).toMatchObject({ input: { user: '/subject/id', n: 1 } })
+    expect(engine[3]).toMatchObject({ decision: 'allowed', identity: 'sub' })
+  })
+
   it.each([
     ['moed: observe', 'unknown key `moed` in the configuration, did you mean `mode`'],
     ['limits: { deadlin: 50ms }', 'unknown key `limits.deadlin` in the configuration, did you mean `deadline`'],
@@ -75,6 +92,12 @@ anomaly: { falsePositivesPerTask: 0.01 }
       'unknown key `upstreams[0].secrets.T.evn`',
     ],
     ['engine: [{ kind: cedar, policies: p, extra: 1 }]', 'unknown key `engine[0].extra`'],
+    ['engine: [{ kind: opa, url: "https://a/", paht: p }]', 'unknown key `engine[0].paht`'],
+    ['engine: [{ kind: opa, url: "https://a/", path: p, policies: q }]', 'unknown key `engine[0].policies`'],
+    ['engine: [{ kind: opal }]', '`engine[0].kind` in the configuration: must be `cedar`'],
+    ['engine: [{ kind: opa, url: "https://a/" }]', '`engine[0].path`'],
+    ['engine: [{ kind: opa, url: "https://a/", path: p, secrets: { authorization: s3cret } }]', 'never written'],
+    ['engine: [{ kind: opa, url: "https://a/", path: p, tls: { key: { file: k } } }]', 'needs `cert` and `key`'],
     ['constructor: 1', 'unknown key `constructor`'],
     ['__proto__: { mode: observe }', '__proto__'],
     ['mode: Enforce', '`mode` in the configuration: must be `observe` or `enforce`'],

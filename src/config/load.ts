@@ -12,7 +12,9 @@ import type { EvidenceClass, Retention } from '../core/retention.ts'
 import { toScope, type ModeFile, type ModeRule } from '../core/mode.ts'
 import type { Mode } from '../core/request.ts'
 import { parseDuration } from './durations.ts'
-import { parseShape, toConfigSchema, type ConfigShape, type SecretShape, type UpstreamShape } from './schema.ts'
+import { toEngine, type EngineConfig } from './engine-config.ts'
+import { parseShape, toConfigSchema, type ConfigShape, type UpstreamShape } from './schema.ts'
+import type { SecretShape } from './schema-parts.ts'
 import { parseStrictYaml } from './strict-yaml.ts'
 import { createSecret, type Environment, type Secret } from './secrets.ts'
 import { findUnknownKey } from './unknown-keys.ts'
@@ -56,7 +58,7 @@ export interface Config {
   readonly audit: { readonly head: string; readonly checkpointKey: Secret }
   readonly evidence: { readonly masterKey: Secret; readonly retention: Retention }
   readonly keys: { readonly issuer: Secret; readonly rotate: number }
-  readonly engine: readonly { readonly kind: 'cedar'; readonly policies: string }[]
+  readonly engine: readonly EngineConfig[]
   /** Without a folder: the policies that come with this package. */
   readonly operators: { readonly policies?: string }
   readonly manifests: string
@@ -148,7 +150,7 @@ function toConfig(shape: ConfigShape, dir: string, env: Environment): Config {
     audit: { head: at(shape.audit.head), checkpointKey: secret(shape.audit.checkpointKey) },
     evidence: { masterKey: secret(shape.evidence.masterKey), retention: toRetention(shape.evidence.retention) },
     keys: { issuer: secret(shape.keys.issuer), rotate: parseDuration(shape.keys.rotate, '`keys.rotate`') },
-    engine: shape.engine.map(({ kind, policies }) => ({ kind, policies: at(policies) })),
+    engine: shape.engine.map((engine, index) => toEngine(engine, `engine[${index}]`, at, secret)),
     operators: shape.operators.policies === undefined ? {} : { policies: at(shape.operators.policies) },
     manifests: at(shape.manifests),
     upstreams: toUpstreams(shape, secret),

@@ -23,6 +23,7 @@ interface Key {
 /** Every key of a schema, parents first, union members in place. */
 function keysOf(schema: JsonObject, path = ''): readonly Key[] {
   const { properties, required, items, anyOf, additionalProperties } = schema
+  const kinds: readonly Json[] = isJsonObject(items) && Array.isArray(items['oneOf']) ? items['oneOf'] : []
   const needed: readonly Json[] = Array.isArray(required) ? required : []
   const own = isJsonObject(properties) ? Object.entries(properties) : []
   const unions: readonly Json[] = Array.isArray(anyOf) ? anyOf : []
@@ -34,8 +35,15 @@ function keysOf(schema: JsonObject, path = ''): readonly Key[] {
     }),
     ...unions.flatMap((member) => (isJsonObject(member) ? keysOf(member, path) : [])),
     ...(isJsonObject(items) ? keysOf(items, `${path}[]`) : []),
+    ...kinds.flatMap((member) => (isJsonObject(member) ? keysOf(member, `${path}[${kindOf(member)}]`) : [])),
     ...(isJsonObject(additionalProperties) ? keysOf(additionalProperties, `${path}.NAME`) : []),
   ]
+}
+
+/** The members of a list that are told apart by `kind`: `engine[opa].url`. */
+function kindOf({ properties }: JsonObject): string {
+  const kind = isJsonObject(properties) ? properties['kind'] : undefined
+  return isJsonObject(kind) ? textOf(kind['const']) : ''
 }
 
 const textOf = (value: Json | undefined): string => (typeof value === 'string' ? value : '')

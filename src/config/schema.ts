@@ -9,9 +9,8 @@ import { BESIDE, LEVELS, type EffectKind } from '../core/effect.ts'
 import type { JsonObject } from '../core/json.ts'
 import type { EvidenceClass } from '../core/retention.ts'
 import { DURATION_PATTERN, isDuration } from './durations.ts'
-
-/** Where a secret is found, as written. */
-export type SecretShape = { readonly env: string } | { readonly file: string }
+import { engineShape, type EngineShape } from './engine-schema.ts'
+import { about, secret, text, type SecretShape } from './schema-parts.ts'
 
 export interface UpstreamShape {
   readonly name: string
@@ -46,7 +45,7 @@ export interface ConfigShape {
     readonly retention: Readonly<Record<EvidenceClass, string>>
   }
   readonly keys: { readonly issuer: SecretShape; readonly rotate: string }
-  readonly engine: readonly { readonly kind: 'cedar'; readonly policies: string }[]
+  readonly engine: readonly EngineShape[]
   readonly operators: { readonly policies?: string | undefined }
   readonly manifests: string
   readonly upstreams: readonly UpstreamShape[]
@@ -61,28 +60,10 @@ export interface ShapeProblem {
   readonly message: string
 }
 
-/** Documents a key: what it is, and what an attacker gains who can choose it. */
-const about = (description: string, gain: string): { description: string; 'x-attacker-gains': string } => ({
-  description,
-  'x-attacker-gains': gain,
-})
-
-const text = z.string().min(1)
 const duration = z
   .string()
   .regex(new RegExp(DURATION_PATTERN), 'is not a duration, write a whole number with a unit such as `30s` or `8h`')
   .refine(isDuration, 'must be longer than zero')
-const secret = z.union(
-  [
-    z.strictObject({
-      env: text.meta(about('The environment variable that holds the value.', 'As for the secret it names.')),
-    }),
-    z.strictObject({
-      file: text.meta(about('The file that holds the value, mode 0600.', 'As for the secret it names.')),
-    }),
-  ],
-  'must be `{ env: NAME }` or `{ file: PATH }`; a secret is never written in the configuration',
-)
 const kept = z
   .string()
   .regex(new RegExp(`${DURATION_PATTERN}|^forever$`), 'must be `forever` or a whole number with a unit such as `90d`')
@@ -324,17 +305,7 @@ const shape = z.strictObject({
     .prefault({})
     .meta(about('Our own keys.', 'See its keys.')),
   engine: z
-    .array(
-      z.strictObject({
-        kind: z.literal('cedar').meta(about('The engine. Only `cedar` is built.', 'Nothing.')),
-        policies: text.meta(
-          about(
-            'The folder with `*.cedar` and `schema.cedarschema`.',
-            'Writing policy: everything that a grant covers.',
-          ),
-        ),
-      }),
-    )
+    .array(engineShape)
     .min(1)
     .default([{ kind: 'cedar', policies: './policies' }])
     .meta(about('The policy engines; all of them must permit.', 'Taking an engine away takes its refusals away.')),

@@ -16,6 +16,8 @@ export interface UnknownKey {
 export function findUnknownKey(value: unknown, schema: JsonObject, path = ''): UnknownKey | undefined {
   if (Array.isArray(value)) return inArray(value, schema, path)
   if (!isRecord(value)) return undefined
+  const branch = branchOf(value, schema)
+  if (branch !== undefined) return findUnknownKey(value, branch, path)
   const known = propertiesOf(schema)
   if (known === undefined) return undefined
   for (const [key, member] of Object.entries(value)) {
@@ -43,6 +45,16 @@ function inArray(values: readonly unknown[], schema: JsonObject, path: string): 
     if (found !== undefined) return found
   }
   return undefined
+}
+
+/** Of a union told apart by `kind`, the member that `value` says it is; undefined for any other schema. */
+function branchOf(value: Readonly<Record<string, unknown>>, { oneOf }: JsonObject): JsonObject | undefined {
+  if (!Array.isArray(oneOf)) return undefined
+  const branches = oneOf.filter((member: Json) => isJsonObject(member))
+  return branches.find(({ properties }) => {
+    const kind = isJsonObject(properties) ? properties['kind'] : undefined
+    return isJsonObject(kind) && kind['const'] === value['kind']
+  })
 }
 
 /** The properties of an object schema; for a union, those of all its members. Undefined when it is no object. */

@@ -21,6 +21,10 @@ export interface PolicyVerdict {
   /** Ids of the determining policies, sorted. For operators only. */
   readonly policies: readonly string[]
   readonly obligations: readonly Obligation[]
+  /** Under which the engine keeps this answer in a log of its own. */
+  readonly decisionId?: string
+  /** What went wrong where the outcome is `error` or `unavailable`: a fixed phrase without data. For operators only. */
+  readonly fault?: string
 }
 
 export type Decision =

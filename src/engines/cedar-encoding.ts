@@ -9,6 +9,7 @@ import type { EngineDocument } from '../core/engine-document.ts'
 import { InputError } from '../core/errors.ts'
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import { isJsonArray, parsePointer, valueAt } from '../core/pointer.ts'
+import { readFacts } from './document-shape.ts'
 
 /** What Cedar is asked. Every type of it is fixed; AuthZEN types and ids live inside entity ids. */
 export interface CedarCall {
@@ -22,11 +23,8 @@ export interface CedarCall {
 /** Pointers of open-ended values that policies ask for; `all` where that cannot be told. */
 export type WantedTags = ReadonlySet<string> | 'all'
 
-/** Nesting of a whole document: 64 of parsed input (contracts, "Encoding") and what stands around it. */
-const MAX_DEPTH = 72
 /** Cedar costs about 15 µs for each value that it is shown. */
 const MAX_VALUES = 1_000
-const HOSTILE = ['__entity', '__extn', '__expr']
 
 /**
  * Encodes `document`. Throws `InputError` for reserved keys anywhere, ill-formed text, members of the wrong type and
@@ -34,9 +32,8 @@ const HOSTILE = ['__entity', '__extn', '__expr']
  * Does not judge the document, and leaves out what policy must not rest on: the text of the intent.
  */
 export function toCedarCall(document: EngineDocument, wanted: WantedTags = 'all'): CedarCall {
-  const { subject, action, resource, context } = document
-  assertPlain({ subject, action, resource, context }, 0)
-  const act = isJsonObject(subject.properties['act']) ? subject.properties['act'] : {}
+  const { subject, resource, context } = document
+  const facts = readFacts(document)
   const principal = toUid('Subject', subject)
   const target = toUid('Resource', resource)
   return {
@@ -44,23 +41,15 @@ export function toCedarCall(document: EngineDocument, wanted: WantedTags = 'all'
     action: { type: 'Unbearer::Action', id: 'perform' },
     resource: target,
     context: {
-      actor: { __entity: toUid('Actor', act) },
-      action: toRecord({ name: 'text', ...EFFECTS }, { ...action.properties, name: action.name }, 'action'),
+      actor: { __entity: toUid('Actor', facts.actor) },
+      action: facts.action,
       arguments: { __entity: ARGUMENTS },
       claimed: { __entity: CLAIMS },
-      ...toRecord(CONTEXT, context, 'context'),
+      ...facts.context,
     },
     entities: [
-      {
-        uid: principal,
-        attrs: toRecord(SUBJECT, { ...subject.properties, ...typed(subject) }, 'subject'),
-        parents: [],
-      },
-      {
-        uid: target,
-        attrs: toRecord(RESOURCE, { ...resource.properties, ...typed(resource) }, 'resource'),
-        parents: [],
-      },
+      { uid: principal, attrs: facts.subject, parents: [] },
+      { uid: target, attrs: facts.resource, parents: [] },
       ...toTagged(ARGUMENTS, context['arguments'], wanted),
       ...toTagged(CLAIMS, context['claimed'], wanted),
     ],
@@ -70,114 +59,12 @@ export function toCedarCall(document: EngineDocument, wanted: WantedTags = 'all'
 const ARGUMENTS: TypeAndId = { type: 'Unbearer::Arguments', id: 'arguments' }
 const CLAIMS: TypeAndId = { type: 'Unbearer::Claims', id: 'claimed' }
 
-/** How a member is read. A trailing `?` marks what may be absent. Mirrors `policies/schema.cedarschema`. */
-type Kind = 'text' | 'flag' | 'whole' | 'texts' | 'text?' | 'flag?' | 'whole?' | Shape | readonly [Shape]
-interface Shape {
-  readonly [member: string]: Kind
-}
-
-const LABEL: Shape = { trust: 'text', confidentiality: 'text' }
-const SUBJECT: Shape = { type: 'text', id: 'text', assurance: 'text' }
-const RESOURCE: Shape = {
-  type: 'text',
-  id: 'text',
-  upstream: 'text',
-  tool: 'text',
-  status: 'text',
-  idempotent: 'flag?',
-  output: [LABEL],
-}
-const EFFECTS: Shape = {
-  effect: 'text',
-  effects: 'texts',
-  reversible: 'flag',
-  bounded: 'flag',
-  destinations: 'texts',
-  objects: 'texts',
-  source: 'text',
-}
-const SIGNALS: Shape = {
-  tool: 'whole?',
-  transition: 'whole?',
-  rate: 'whole?',
-  resource: 'whole?',
-  destination: 'whole?',
-}
-const CONTEXT: Shape = {
-  intent: { stated: 'flag', source: 'text?' },
-  provenance: { attested: 'flag', taint: LABEL, length: 'whole', roles: 'texts', unvouched: 'texts' },
-  anomaly: { outcome: 'text', events: 'whole', signals: SIGNALS },
-  grant: { covered: 'flag', id: 'text?', issuedBy: 'text?', expires: 'whole?' },
-  task: { open: 'flag', attested: 'flag', txn: 'text?', openedBy: 'text?' },
-  proof: { grade: 'text', bodyBound: 'flag', jkt: 'text?' },
-  mode: 'text',
-  time: 'whole',
-  deployment: 'text',
-  approved: 'flag',
-  findings: { identity: 'text', intent: 'text', scope: 'text', context: 'text', anomaly: 'text' },
-  reasons: 'texts',
-}
-
 /** `type/id` with the type percent-encoded, so that its first `/` always ends the type and the id is untouched. */
 function toUid(kind: 'Subject' | 'Actor' | 'Resource', entity: object): TypeAndId {
   const type: unknown = Reflect.get(entity, 'type')
   const id: unknown = Reflect.get(entity, 'id')
   if (typeof type !== 'string' || typeof id !== 'string') throw wrong(kind, 'a type and an id')
   return { type: `Unbearer::${kind}`, id: `${encodeURIComponent(type)}/${id}` }
-}
-
-function typed(entity: { readonly type: string; readonly id: string }): { type: string; id: string } {
-  return { type: entity.type, id: entity.id }
-}
-
-function toRecord(shape: Shape, source: Json | undefined, path: string): Record<string, CedarValueJson> {
-  if (!isJsonObject(source)) throw wrong(path, 'an object')
-  const members: Record<string, CedarValueJson> = {}
-  for (const [member, kind] of Object.entries(shape)) {
-    const value = Object.hasOwn(source, member) ? source[member] : undefined
-    if (value === undefined && isOptional(kind)) continue
-    members[member] = toMember(kind, value, `${path}.${member}`)
-  }
-  return members
-}
-
-function isOptional(kind: Kind): boolean {
-  return typeof kind === 'string' ? kind.endsWith('?') : Array.isArray(kind)
-}
-
-function toMember(kind: Kind, value: Json | undefined, path: string): CedarValueJson {
-  switch (kind) {
-    case 'text':
-    case 'text?':
-      return toText(value, path)
-    case 'flag':
-    case 'flag?':
-      if (typeof value !== 'boolean') throw wrong(path, 'a boolean')
-      return value
-    case 'whole':
-    case 'whole?':
-      if (typeof value !== 'number' || !Number.isSafeInteger(value)) throw wrong(path, 'a whole number')
-      return value + 0
-    case 'texts':
-      return toTexts(value, path)
-    default:
-      return toRecord(isShape(kind) ? kind : kind[0], value, path)
-  }
-}
-
-function isShape(kind: Shape | readonly [Shape]): kind is Shape {
-  return !Array.isArray(kind)
-}
-
-function toText(value: Json | undefined, path: string): string {
-  if (typeof value !== 'string') throw wrong(path, 'a string')
-  return value
-}
-
-function toTexts(value: Json | undefined, path: string): CedarValueJson[] {
-  if (!isJsonArray(value)) throw wrong(path, 'a list of strings')
-  if (value.length > MAX_VALUES) throw tooLarge()
-  return value.map((item) => toText(item, path))
 }
 
 function toTagged(uid: TypeAndId, value: Json | undefined, wanted: WantedTags): EntityJson[] {
@@ -237,31 +124,6 @@ function toValue(value: Json): CedarValueJson {
 function toNumber(value: number): CedarValueJson {
   if (Number.isSafeInteger(value)) return { kind: 'integer', integer: value + 0 }
   return { kind: 'number', number: String(value) }
-}
-
-/** Refuses what Cedar's JSON would read as something else, wherever it stands, and what is not plain JSON. */
-function assertPlain(value: unknown, depth: number): void {
-  if (depth > MAX_DEPTH) throw new InputError('engine document is nested too deeply')
-  if (typeof value === 'string') return assertText(value)
-  if (value === null || value === undefined || typeof value === 'boolean') return
-  if (typeof value === 'number') {
-    if (!Number.isFinite(value)) throw new InputError('engine document has a number that is not finite')
-    return
-  }
-  if (typeof value !== 'object') throw new InputError('engine document is not plain data')
-  if (Array.isArray(value)) {
-    for (const item of value) assertPlain(item ?? null, depth + 1)
-    return
-  }
-  for (const [key, member] of Object.entries(value)) {
-    if (HOSTILE.includes(key)) throw new InputError(`reserved key \`${key}\``)
-    assertText(key)
-    assertPlain(member, depth + 1)
-  }
-}
-
-function assertText(value: string): void {
-  if (!value.isWellFormed()) throw new InputError('engine document has a lone surrogate')
 }
 
 function wrong(path: string, expected: string): InputError {

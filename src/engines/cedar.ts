@@ -6,7 +6,7 @@
 import { statefulIsAuthorized, type StatefulAuthorizationCall } from '@cedar-policy/cedar-wasm/nodejs'
 import type { Obligation, PolicyVerdict } from '../core/decision.ts'
 import { approvedHypothetically, type EngineDocument } from '../core/engine-document.ts'
-import { ConfigError } from '../core/errors.ts'
+import { ConfigError, InputError } from '../core/errors.ts'
 import type { Engine } from '../ports/engine.ts'
 import { toCedarCall } from './cedar-encoding.ts'
 import { parseCedarPolicies, parseCedarSchema, toPolicyVersion, type CedarRule } from './cedar-policies.ts'
@@ -45,11 +45,11 @@ function toEngine(slot: CedarSlot, rules: readonly CedarRule[], version: string,
   const empty = { engine: 'cedar', version, policies: [], obligations: [] }
   let open = true
   const evaluate = (document: EngineDocument): PolicyVerdict => {
-    if (!open) return { ...empty, outcome: 'unavailable' }
+    if (!open) return { ...empty, outcome: 'unavailable', fault: 'closed' }
     try {
       return { ...empty, ...toAnswer(byId, (asked) => ask(slot.name, asked, usage), document) }
-    } catch {
-      return { ...empty, outcome: 'error' }
+    } catch (cause) {
+      return { ...empty, outcome: 'error', fault: toFault(cause) }
     }
   }
   return {
@@ -63,6 +63,11 @@ function toEngine(slot: CedarSlot, rules: readonly CedarRule[], version: string,
       return Promise.resolve()
     },
   }
+}
+
+/** Messages of ours hold no data; those of others might. */
+function toFault(cause: unknown): string {
+  return cause instanceof InputError ? cause.message : 'the engine failed'
 }
 
 type Answer = Pick<PolicyVerdict, 'outcome' | 'policies' | 'obligations'>
@@ -98,9 +103,9 @@ function ask(slot: string, document: EngineDocument, usage: Usage): Determined {
     validateRequest: true,
   }
   const answer = statefulIsAuthorized(call)
-  if (answer.type !== 'success') throw new Error('cedar refused the request')
+  if (answer.type !== 'success') throw new InputError('cedar refused the request')
   const { decision, diagnostics } = answer.response
-  if (diagnostics.errors.length > 0 || answer.warnings.length > 0) throw new Error('a cedar policy failed')
+  if (diagnostics.errors.length > 0 || answer.warnings.length > 0) throw new InputError('a policy failed')
   return { permitted: decision === 'allow', policies: diagnostics.reason.toSorted() }
 }
 

@@ -37,7 +37,7 @@ describe('engines', () => {
     const verdicts = await evaluate([good, toEngine('bad', fault)])
     expect(verdicts).toEqual([
       PERMIT,
-      { engine: 'bad', version: 'v1', outcome: 'error', policies: [], obligations: [] },
+      { engine: 'bad', version: 'v1', outcome: 'error', policies: [], obligations: [], fault: 'the engine failed' },
     ])
   })
 

@@ -21,9 +21,11 @@ export async function evaluateAll(
   return Promise.all(
     engines.map(async (engine) => {
       try {
-        return await withDeadline(engine.evaluate(document), deadlineMs, () => toFault(engine, 'unavailable'))
+        return await withDeadline(engine.evaluate(document), deadlineMs, () =>
+          toFault(engine, 'unavailable', 'time-out'),
+        )
       } catch {
-        return toFault(engine, 'error')
+        return toFault(engine, 'error', 'the engine failed')
       }
     }),
   )
@@ -34,8 +36,8 @@ export function toPolicyVersion(engines: readonly Engine[]): string {
   return engines.map((engine) => `${engine.kind}:${engine.version}`).join(' ')
 }
 
-function toFault(engine: Engine, outcome: 'error' | 'unavailable'): PolicyVerdict {
-  return { engine: engine.kind, version: engine.version, outcome, policies: [], obligations: [] }
+function toFault(engine: Engine, outcome: 'error' | 'unavailable', fault: string): PolicyVerdict {
+  return { engine: engine.kind, version: engine.version, outcome, policies: [], obligations: [], fault }
 }
 
 /** Settles as `work` does, or with `late()` after `milliseconds`. */

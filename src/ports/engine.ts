@@ -18,10 +18,15 @@ export interface PolicyText {
 
 export interface Engine {
   readonly kind: string
-  /** Identifies the exact policies loaded. */
+  /**
+   * Identifies the exact policies loaded. Of an engine outside this process: those that spoke last, and it starts with
+   * `unversioned:` where the engine does not tell which they are.
+   */
   readonly version: string
   /** The policies that `version` identifies, where the engine has them here; absent for one that is asked elsewhere. */
   readonly texts?: readonly PolicyText[]
   evaluate(document: EngineDocument): Promise<PolicyVerdict>
+  /** What keeps it from answering now, for `/readyz`; absent where nothing can. Never throws. */
+  problems?(): Promise<readonly string[]>
   close(): Promise<void>
 }

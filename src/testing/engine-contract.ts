@@ -87,11 +87,15 @@ function verdictCases(make: MakeEngine): readonly ContractCase[] {
       assertDenies(await engine.evaluate(sampleDocument))
     }),
     engineCase(make, 'failing', 'denies where a policy fails, whatever the others permit', async (engine) => {
-      assert.equal((await engine.evaluate(sampleDocument)).outcome, 'error')
+      const verdict = await engine.evaluate(sampleDocument)
+      assert.equal(verdict.outcome, 'error')
+      assert.notEqual(verdict.fault ?? '', '')
     }),
     engineCase(make, 'permit', 'gives the same verdict again, and side by side', async (engine) => {
       const all = await Promise.all(Array.from({ length: 8 }, () => engine.evaluate(sampleDocument)))
-      for (const verdict of all) assert.deepEqual(verdict, all[0])
+      // An id under which the engine logs each answer differs by intention.
+      const [first, ...rest] = all.map((verdict) => ({ ...verdict, decisionId: '' }))
+      for (const verdict of rest) assert.deepEqual(verdict, first)
     }),
     engineCase(make, 'permit', 'leaves the document alone', async (engine) => {
       const frozen = deepFreeze(structuredClone(sampleDocument))

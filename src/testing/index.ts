@@ -10,6 +10,7 @@ export {
   type StoreHarness,
 } from './store-contract.ts'
 export { engineContract, sampleDocument, type EngineBehaviour, type MakeEngine } from './engine-contract.ts'
+export { engineWireContract, type EngineWire } from './engine-wire-contract.ts'
 export {
   adapterContract,
   type AdapterHarness,
