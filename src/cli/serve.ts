@@ -8,22 +8,25 @@ import type { Json, JsonObject } from '../core/json.ts'
 import { toDisplayText } from '../server/display.ts'
 import { toTable, toTime, type Answer, type Call, type Command } from './command.ts'
 import { toModeNotes } from './modes.ts'
+import { PDP_OPTIONS, servePdpCall } from './serve-pdp.ts'
 import { waitForSignal } from './signals.ts'
 import { version } from './version.ts'
 
 export const serveCommand: Command = {
   words: 'serve',
-  usage: '[--config FILE]',
+  usage: '[--config FILE] | --pdp --policies DIR --entities FILE.ndjson',
   summary: 'run the gateway in front of the upstreams',
   about: [
     'Serves every upstream at /mcp/NAME, and /session, /control, /healthz, /readyz and /metrics, on one listener.',
     'Standard output has one block at the start (with `--json` one line); standard error has one line per fault.',
     'SIGINT or SIGTERM stops taking requests, lets what is under way end, and closes the store; a second one does not wait.',
+    'With `--pdp` it is an AuthZEN PDP instead (/access/v1/…): Cedar policies of a folder over the entities of a file. Without',
+    '`--config` nobody is authenticated: it listens on the loopback only, says so, and keeps its log in memory.',
   ].join('\n'),
   example: 'unbearer serve --config /etc/unbearer/unbearer.yaml',
-  options: [],
+  options: PDP_OPTIONS,
   operands: [0, 0],
-  run: serve,
+  run: async (call) => (call.flag('pdp') ? servePdpCall(call, report) : serve(call)),
 }
 
 type Serving = Awaited<ReturnType<typeof import('../config/listen.ts').serveInstallation>>

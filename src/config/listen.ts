@@ -76,7 +76,11 @@ function toUpstreamConfig(config: Config, { name, kind, command, url, secrets }:
   }
 }
 
-async function listen(config: Config, fetch: Parameters<typeof serve>[0]['fetch']): Promise<ServerType> {
+/** Where and how to listen. */
+export type Listening = Pick<Config, 'listen'> & { readonly tls?: Config['tls'] | undefined }
+
+/** Listens; rejects when the address is taken. */
+export async function listen(config: Listening, fetch: Parameters<typeof serve>[0]['fetch']): Promise<ServerType> {
   const { tls } = config
   return new Promise((resolve, reject) => {
     const server = serve(
@@ -94,7 +98,8 @@ async function listen(config: Config, fetch: Parameters<typeof serve>[0]['fetch'
   })
 }
 
-async function stop(server: ServerType): Promise<void> {
+/** Takes no new requests, lets those under way end for two seconds. */
+export async function stop(server: ServerType): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
   if ('closeIdleConnections' in server) server.closeIdleConnections()
   const late = setTimeout(() => {
@@ -104,7 +109,8 @@ async function stop(server: ServerType): Promise<void> {
   clearTimeout(late)
 }
 
-function toOrigin(config: Config, server: ServerType): string {
+/** Where clients of this machine reach it. */
+export function toOrigin(config: Listening, server: ServerType): string {
   const address: AddressInfo | string | null = server.address()
   const port = typeof address === 'object' && address !== null ? address.port : config.listen.port
   const host = config.listen.host.includes(':') ? `[${config.listen.host}]` : config.listen.host

@@ -220,7 +220,8 @@ function parseTtl(text: string): number {
   throw new ConfigError('`credential.ttl` in the configuration: at most `60s`, an action credential is for one action')
 }
 
-function parseListen(text: string, hasTls: boolean): Listen {
+/** `ADDRESS:PORT`; anything but loopback needs TLS. Throws `ConfigError`. */
+export function parseListen(text: string, hasTls: boolean): Listen {
   const [, bracketed, plain, digits = ''] = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s]+)):([0-9]{1,5})$/.exec(text) ?? []
   const host = plain === 'localhost' ? '127.0.0.1' : (bracketed ?? plain)
   const port = Number(digits)

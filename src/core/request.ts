@@ -4,7 +4,7 @@
  */
 import { isJsonObject, type JsonObject } from './json.ts'
 
-export type Plane = 'mcp' | 'http' | 'postgres' | 'adapter'
+export type Plane = 'mcp' | 'http' | 'postgres' | 'adapter' | 'authzen'
 export type Mode = 'observe' | 'enforce'
 
 /** How a request was proved. The order is not a ranking; policy decides what each is good for. */

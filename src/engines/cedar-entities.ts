@@ -16,7 +16,7 @@ import {
 } from '@cedar-policy/cedar-wasm/nodejs'
 import { createHash } from 'node:crypto'
 import { ConfigError, InputError } from '../core/errors.ts'
-import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
+import type { Json, JsonObject } from '../core/json.ts'
 import { isJsonArray } from '../core/pointer.ts'
 import type {
   EntityPolicies,
@@ -82,7 +82,6 @@ function evaluate(slot: string, rules: ReadonlyMap<string, Rule>, question: Poli
     context: toRecord(question.context),
     entities: toEntities(principal, question.subject, resource, question.resource),
     preparsedPolicySetId: slot,
-    preparsedSchemaName: null,
     validateRequest: false,
   })
   if (answer.type !== 'success') return FAILED

@@ -95,7 +95,7 @@ export function createApp(given: AppOptions): Hono<Env> {
 const LOOPBACK: readonly string[] = ['127.0.0.1', 'localhost', '[::1]']
 
 /** A rebound DNS name is not ours, and a page of another origin is not a client of ours. */
-function toForeign(incoming: IncomingMessage, hosts: readonly string[]): string | undefined {
+export function toForeign(incoming: IncomingMessage, hosts: readonly string[]): string | undefined {
   const { host, origin } = incoming.headers
   const name = host === undefined || !URL.canParse(`http://${host}`) ? undefined : new URL(`http://${host}`).hostname
   if (name === undefined || ![...LOOPBACK, ...hosts].includes(name))

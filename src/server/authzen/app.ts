@@ -7,7 +7,15 @@
 import { Hono, type Context } from 'hono'
 import type { IncomingMessage } from 'node:http'
 
-import { InputError, isJsonObject, parseJson, REASONS, RefusedError, type JsonObject, type Reason } from '../../index.ts'
+import {
+  InputError,
+  isJsonObject,
+  parseJson,
+  REASONS,
+  RefusedError,
+  type JsonObject,
+  type Reason,
+} from '../../index.ts'
 import type { BodyReader } from '../body.ts'
 import type { AuthzenPdp } from './pdp.ts'
 
@@ -30,6 +38,8 @@ export interface AuthzenAppOptions {
   readonly pdp: (asked: Asked) => AuthzenPdp
   /** Where clients reach this listener, without a trailing slash: the identifier of the PDP. */
   readonly origin: () => string
+  /** Says why a request for another host name or from another origin is refused. */
+  readonly foreign: (incoming: IncomingMessage) => string | undefined
   readonly admit: (incoming: IncomingMessage, body: Uint8Array) => Promise<Admitted>
   readonly readBody: BodyReader
   readonly report: (where: string, fault: unknown) => void
@@ -47,9 +57,12 @@ const ENDPOINTS = {
 export function createAuthzenApp(options: AuthzenAppOptions): Hono<Env> {
   const app = new Hono<Env>()
   app.use(async (c, next) => {
+    const foreign = options.foreign(c.env.incoming)
+    if (foreign !== undefined) return c.text(foreign, 403)
     await next()
     const id = c.req.header('x-request-id')
     if (id !== undefined) c.header('x-request-id', id)
+    return undefined
   })
   app.get('/.well-known/authzen-configuration', (c) => {
     const origin = options.origin()

@@ -78,7 +78,7 @@ async function evaluateAll(
     const isPermit = !(result instanceof UnbearerError) && result.answer.outcome === 'permit'
     if (semantic === (isPermit ? 'permit_on_first_permit' : 'deny_on_first_deny')) break
   }
-  const judged = results.filter((result) => !(result instanceof UnbearerError))
+  const judged = results.filter((result): result is Judged => !(result instanceof UnbearerError))
   const ids = await options.record(judged)
   return results.map((result) =>
     result instanceof UnbearerError
