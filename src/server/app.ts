@@ -174,7 +174,8 @@ function refuse(options: AppOptions, refused: { readonly reason: Reason; readonl
   return toReasonResponse(refused.reason, refused.nonce)
 }
 
-function toReasonResponse(reason: Reason, nonce?: string): Response {
+/** A refusal in the words of RFC 6750, 9449 and 9470. */
+export function toReasonResponse(reason: Reason, nonce?: string): Response {
   const { http, help } = REASONS[reason]
   const headers: Record<string, string> = { 'cache-control': 'no-store' }
   if (http.status === 401) headers['www-authenticate'] = `Unbearer error="${http.error}", error_description="${reason}"`

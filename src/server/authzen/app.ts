@@ -16,6 +16,7 @@ import {
   type JsonObject,
   type Reason,
 } from '../../index.ts'
+import { toReasonResponse } from '../app.ts'
 import type { BodyReader } from '../body.ts'
 import type { AuthzenPdp } from './pdp.ts'
 
@@ -88,7 +89,7 @@ async function serve(
 ): Promise<Response> {
   const bytes = await options.readBody(c.req.raw)
   const admitted = await options.admit(c.env.incoming, bytes)
-  if (!admitted.ok) return refuse(admitted)
+  if (!admitted.ok) return toReasonResponse(admitted.reason, admitted.nonce)
   const [type = ''] = (c.req.header('content-type') ?? '').split(';')
   if (type.trim().toLowerCase() !== 'application/json')
     throw new InputError('the content type must be application/json')
@@ -98,21 +99,13 @@ async function serve(
   return c.json(await answer(options.pdp({ proof: admitted.proof, by: admitted.by }), body))
 }
 
-function refuse({ reason, nonce }: Admitted & { ok: false }): Response {
-  const { http, help } = REASONS[reason]
-  const headers: Record<string, string> = { 'cache-control': 'no-store' }
-  if (http.status === 401) headers['www-authenticate'] = `Unbearer error="${http.error}", error_description="${reason}"`
-  if (nonce !== undefined) headers['unbearer-nonce'] = nonce
-  return new Response(`${reason}: ${help}`, { status: http.status, headers })
-}
-
 /** An error's body is a message (§10.1.2). What the PEP did wrong is told to the PEP, anything else to the operator. */
 function toFault(options: AuthzenAppOptions, fault: unknown, c: Context<Env>): Response {
   if (fault instanceof InputError) {
     const isLarge = fault.reason === 'system.too-large'
     return c.text(fault.message, isLarge ? 413 : 400)
   }
-  if (fault instanceof RefusedError) return refuse({ ok: false, reason: fault.reason })
+  if (fault instanceof RefusedError) return toReasonResponse(fault.reason)
   options.report('authzen', fault)
   return c.text('the decision could not be made', 500)
 }
