@@ -28,15 +28,13 @@ afterAll(async () => {
 })
 
 beforeAll(async () => {
-  expect(await quietly(['init', '--dir', dir, '--deployment', 'same-user', '--json'])).toBe(0)
+  await quietly(['init', '--dir', dir, '--deployment', 'same-user', '--json'])
   writeFileSync(config, readFileSync(config, 'utf8').replace(/^listen: .*$/m, 'listen: 127.0.0.1:0'))
   for (const [role, name] of [
     ['peps', 'crm'],
     ['agents', 'bot'],
   ] as const)
-    expect(await quietly([role, 'enrol', name, '--new', join(dir, `${name}.jwk`), '--config', config, '--json'])).toBe(
-      0,
-    )
+    await quietly([role, 'enrol', name, '--new', join(dir, `${name}.jwk`), '--config', config, '--json'])
   mkdirSync(policies)
   writeFileSync(
     join(policies, 'p.cedar'),
@@ -45,11 +43,11 @@ beforeAll(async () => {
   writeFileSync(join(dir, 'e.ndjson'), '{"type":"user","id":"alice"}\n')
 })
 
-async function quietly(args: readonly string[]): Promise<number> {
+async function quietly(args: readonly string[]): Promise<void> {
   const write = process.stdout.write.bind(process.stdout)
   process.stdout.write = () => true
   try {
-    return await run(args)
+    if ((await run(args)) !== 0) throw new Error(`\`${args.join(' ')}\` failed`)
   } finally {
     process.stdout.write = write
   }
@@ -73,6 +71,11 @@ async function start(
   return { child, started, warned }
 }
 
+function toOrigin({ origin }: JsonObject): string {
+  if (typeof origin !== 'string') throw new TypeError('there is no origin')
+  return origin
+}
+
 async function stop(child: ChildProcess): Promise<number | null> {
   if (child.exitCode !== null) return child.exitCode
   const exited = once(child, 'exit')
@@ -91,7 +94,7 @@ describe('the PDP of an installation', () => {
   it('answers enrolled PEPs only, records before it answers, and gives no answer to be used again', async () => {
     const { child, started } = await start('--config', config)
     expect(started).toMatchObject({ authentication: 'signature', trustClaims: false, actions: ['read'], entities: 1 })
-    const url = new URL(`${String(started['origin'])}/access/v1/evaluation`)
+    const url = new URL(`${toOrigin(started)}/access/v1/evaluation`)
     const headers = { 'content-type': 'application/json' }
     const bare = await fetch(url, { method: 'POST', headers, body: JSON.stringify(QUESTION) })
     expect(bare.status).toBe(401)

@@ -7,15 +7,7 @@
 import { Hono, type Context } from 'hono'
 import type { IncomingMessage } from 'node:http'
 
-import {
-  InputError,
-  isJsonObject,
-  parseJson,
-  REASONS,
-  RefusedError,
-  type JsonObject,
-  type Reason,
-} from '../../index.ts'
+import { InputError, isJsonObject, parseJson, RefusedError, type JsonObject, type Reason } from '../../index.ts'
 import { toReasonResponse } from '../app.ts'
 import type { BodyReader } from '../body.ts'
 import type { AuthzenPdp } from './pdp.ts'
