@@ -6,7 +6,7 @@ import { canonicalBytes } from '../core/canonical.ts'
 import { generateKey, importKey } from '../crypto/keys.ts'
 import { createSeal, toVkey } from '../crypto/note.ts'
 import type { Store } from '../index.ts'
-import { toControlUnit } from '../pdp/log-entries.ts'
+import { toControlUnit, toDecisionUnit } from '../pdp/log-entries.ts'
 import { createMemoryStore } from '../stores/memory.ts'
 import { auditExport, auditShow, auditTail, auditVerify } from './audit.ts'
 
@@ -120,6 +120,33 @@ describe('audit tail', () => {
     expect(lines).toEqual(ids.slice(1).map((id, i) => `${i + 1} 1970-01-01T00:00:00.001Z control start ${id}`))
     const [first = ''] = await collect(auditTail(store.log, { json: true }))
     expect(JSON.parse(first)).toMatchObject({ index: 0, entry: { id: ids[0], act: 'start' } })
+  })
+
+  it('names what a decision was about, as far as evidence says', async () => {
+    const store = createMemoryStore({ seal })
+    const head = {
+      time: 1,
+      plane: 'adapter',
+      mode: 'enforce',
+      advisory: true,
+      proof: 'process',
+      policy: 'p',
+      rev: 0,
+    } as const
+    const resources = [{ type: 'tool', id: 'desk/find\nme' }, 'none']
+    for (const [index, resource] of resources.entries()) {
+      const facts = { ...head, id: `id-${index}`, decision: 'deny', reason: 'policy.denied' } as const
+      const kept = { request: { resource }, evidence: null, findings: [], verdicts: [] }
+      await store.commit(toDecisionUnit(facts, kept, 'user/alice'))
+    }
+    const evidence = async (id: string) => store.evidence(id)
+    const lines = await collect(auditTail(store.log, { evidence }))
+    expect(lines.map((line) => line.slice(27))).toEqual([
+      'decision deny policy.denied adapter desk/find\\nme id-0',
+      'decision deny policy.denied adapter id-1',
+    ])
+    const broken = async (): Promise<never> => Promise.reject(new Error('gone'))
+    expect(await collect(auditTail(store.log, { evidence: broken }))).toHaveLength(2)
   })
 
   it('follows until it is told to stop', async () => {

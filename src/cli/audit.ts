@@ -157,6 +157,8 @@ export interface TailOptions {
   readonly follow?: AbortSignal
   /** Milliseconds between two looks at the log; 500 by default. */
   readonly every?: number
+  /** The evidence of an entry, to name the tool of a decision in text; without it, or where it is erased, none is named. */
+  readonly evidence?: Store['evidence']
 }
 
 /** `audit tail`: lines without their end, oldest first. Shows what is stored and does not verify it. */
@@ -166,7 +168,7 @@ export async function* auditTail(log: LogReader, options: TailOptions = {}): Asy
   for (;;) {
     const entries = await log.entries(next, next + 256)
     for (const bytes of entries) {
-      yield toLine(next, bytes, json)
+      yield json ? toJsonLine(next, bytes) : await toLine(next, bytes, options)
       next += 1
     }
     if (entries.length > 0) continue
@@ -175,14 +177,28 @@ export async function* auditTail(log: LogReader, options: TailOptions = {}): Asy
   }
 }
 
-function toLine(index: number, bytes: Uint8Array, json: boolean): string {
+function toJsonLine(index: number, bytes: Uint8Array): string {
+  return JSON.stringify({ index, entry: parseEntry(bytes)?.value ?? null })
+}
+
+async function toLine(index: number, bytes: Uint8Array, { evidence }: TailOptions): Promise<string> {
   const entry = parseEntry(bytes)
-  if (json) return JSON.stringify({ index, entry: entry?.value ?? null })
   if (entry === undefined) return `${index} not a log entry`
-  const { decision, outcome, act, reason, suspended } = entry.value
+  const { decision, outcome, act, reason, suspended, plane } = entry.value
   const wouldBe = Array.isArray(suspended) ? [`(enforce would stop it: ${suspended.join(', ')})`] : []
-  const words = [decision ?? outcome ?? act, reason, ...wouldBe].filter((word) => typeof word === 'string')
+  const tool = decision === undefined ? undefined : await findTool(entry.id, evidence)
+  const words = [decision ?? outcome ?? act, reason, ...wouldBe, plane, tool].filter((word) => typeof word === 'string')
   return toDisplayText([index, toTime(entry.time), entry.kind, ...words, entry.id].join(' '))
+}
+
+/** What was called, as the evidence says: `upstream/tool`. Evidence that cannot be read names nothing here. */
+async function findTool(id: string, evidence: TailOptions['evidence']): Promise<Json | undefined> {
+  try {
+    const values = toObject(toEvidence(await evidence?.(id))?.['values'])
+    return toObject(toObject(values?.['request'])?.['resource'])?.['id']
+  } catch {
+    return undefined
+  }
 }
 
 function toTime(time: number): string {

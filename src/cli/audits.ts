@@ -59,7 +59,7 @@ export const auditCommands: readonly Command[] = [
     usage: '[--last N] [--follow]',
     summary: 'show the newest entries',
     about:
-      'One line an entry, oldest first; with `--json` one object a line. Shows what is stored and does not verify it.',
+      'One line an entry, oldest first, a decision with its plane and tool; with `--json` one object a line. The last word is\nthe ID for `audit show`. Shows what is stored and does not verify it.',
     example: 'unbearer audit tail --follow',
     options: [
       { name: 'last', value: 'N', about: 'how many to begin with (default: 20)' },
@@ -108,6 +108,7 @@ async function tail(call: Call): Promise<Answer> {
     if (call.flag('follow')) process.once('SIGINT', () => stop.abort())
     const lines = auditTail(store.log, {
       json: call.json,
+      evidence: async (id) => store.evidence(id),
       ...(last === undefined ? {} : { last: Number(last) }),
       ...(call.flag('follow') ? { follow: stop.signal } : {}),
     })

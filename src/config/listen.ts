@@ -60,9 +60,11 @@ export async function serveInstallation(config: Config, options: ServeOptions): 
   } catch (cause) {
     await gateway.close()
     await composed.close()
-    throw new UnavailableError(`\`${config.listen.host}:${config.listen.port}\` cannot be listened on, is it taken`, {
-      cause,
-    })
+    const address = `${config.listen.host}:${config.listen.port}`
+    throw new UnavailableError(
+      `\`${address}\` cannot be listened on; stop what holds it, or set another \`listen\` (port 0 takes a free one)`,
+      { cause },
+    )
   }
 }
 

@@ -29,7 +29,10 @@ export function takeFence(path: string): () => void {
     db.exec('BEGIN EXCLUSIVE')
   } catch (cause) {
     db.close()
-    throw new UnavailableError(`\`${path}\` is being written by another process`, { cause })
+    throw new UnavailableError(
+      `\`${path}\` is held by another process; stop \`unbearer serve\`, or the application that called \`connect\`, first`,
+      { cause },
+    )
   }
   return () => db.close()
 }
