@@ -1,16 +1,24 @@
 /**
  * Four calls of one agent: a permitted one, a drift, an injection, and one that a person approves.
- * `npm start`, or `npm -s start -- --json`.
+ * `npm start`, or `npm -s start -- --json`; `start.sh` has what comes before. In `package.json`, only the part after `sh` is
+ * needed where `unbearer` is not a link to a clone.
  */
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+
 import { generateText, isStepCount, wrapLanguageModel, type ModelMessage } from 'ai'
 import { connect, type HostTask, type Unbearer } from 'unbearer'
 import { createToolApproval, guardModel, guardTools } from 'unbearer/ai-sdk'
 
-import { setUp, type Folder } from './installation.ts'
 import { createScriptedModel, type ScriptedCall } from './model.ts'
 import { done, tools } from './tools.ts'
 
 const isJson = process.argv.includes('--json')
+
+/** A command as a person would type it. */
+async function cli(...args: readonly string[]): Promise<string> {
+  return (await promisify(execFile)('unbearer', [...args, '--config', './gate/unbearer.yaml'])).stdout
+}
 
 function tell(text: string): void {
   if (!isJson) console.log(text)
@@ -102,7 +110,7 @@ async function injection(unbearer: Unbearer): Promise<Outcome> {
   return act(await openTask(unbearer, purpose), purpose, `send_mail ${to}`, read, send)
 }
 
-async function approval(unbearer: Unbearer, folder: Folder) {
+async function approval(unbearer: Unbearer) {
   tell(
     '\n4. The user asks for a mail to ada@example.com. Sending needs a person, and the client claims an approval first.',
   )
@@ -125,7 +133,7 @@ async function approval(unbearer: Unbearer, folder: Folder) {
   await runAgent(task, [], answered)
   const executedBefore = count() > 0
   tell(`  the client says that it is approved: ${executedBefore ? 'executed' : 'still not executed'}`)
-  await folder.unbearer('approvals', 'approve', ticket, '--yes', '--server', unbearer.origin ?? '')
+  await cli('approvals', 'approve', ticket, '--yes', '--server', unbearer.origin ?? '')
   tell('  unbearer approvals approve: a person approved it with their own key')
   await runAgent(task, [], answered)
   const executedAfter = count() > 0
@@ -138,19 +146,19 @@ function toTold({ executed, reason }: Outcome): object {
   return reason === undefined ? { executed } : { executed, reason }
 }
 
-const folder = await setUp()
-const unbearer = await connect({ config: folder.config, key: folder.key })
+const unbearer = await connect({ config: './gate/unbearer.yaml', key: './gate/keys/host.jwk' })
 try {
   const told = {
     permitted: toTold(await permitted(unbearer)),
     drift: toTold(await drift(unbearer)),
     injection: toTold(await injection(unbearer)),
-    approval: await approval(unbearer, folder),
+    approval: await approval(unbearer),
   }
-  console.log(
-    isJson ? JSON.stringify(told) : '\nEvery decision stands in the log: `unbearer audit tail`, `unbearer why ENTRY`.',
-  )
+  if (isJson) console.log(JSON.stringify(told))
 } finally {
   await unbearer.close()
-  await folder.remove()
+}
+if (!isJson) {
+  console.log('\nThe log, as `unbearer audit tail` shows it; `unbearer why ID` explains a decision:')
+  console.log((await cli('audit', 'tail')).trimEnd())
 }

@@ -1,17 +1,24 @@
 /**
  * Four calls of one agent: a permitted one, a drift, an injection, and one that a person approves.
- * `npm start`, or `npm -s start -- --json`. The flag `--preserve-symlinks` of the script is only needed here, where
- * `unbearer` is a link to this repository.
+ * `npm start`, or `npm -s start -- --json`; `start.sh` has what comes before. In `package.json`, only the part after `sh` is
+ * needed where `unbearer` is not a link to a clone.
  */
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+
 import { Command, INTERRUPT, isInterrupted, MemorySaver } from '@langchain/langgraph'
 import { AIMessage, createAgent, fakeModel, HumanMessage } from 'langchain'
 import { connect, type HostTask, type Unbearer } from 'unbearer'
 import { assertGuarded, enforceTools, guardTools, type ApprovalInterrupt } from 'unbearer/langchain'
 
-import { setUp, type Folder } from './installation.ts'
 import { done, tools } from './tools.ts'
 
 const isJson = process.argv.includes('--json')
+
+/** A command as a person would type it. */
+async function cli(...args: readonly string[]): Promise<string> {
+  return (await promisify(execFile)('unbearer', [...args, '--config', './gate/unbearer.yaml'])).stdout
+}
 
 function tell(text: string): void {
   if (!isJson) console.log(text)
@@ -109,7 +116,7 @@ async function injection(unbearer: Unbearer): Promise<Outcome> {
   return act(unbearer, 'Summarise the newest mail of the inbox.', `send_mail ${to}`, read, { name: 'send_mail', args })
 }
 
-async function approval(unbearer: Unbearer, folder: Folder) {
+async function approval(unbearer: Unbearer) {
   tell('\n4. The user asks for a mail to ada@example.com. Sending needs a person, so the graph stops.')
   const prompt = 'Send a mail to ada@example.com that says hello.'
   const to = 'ada@example.com'
@@ -124,7 +131,7 @@ async function approval(unbearer: Unbearer, folder: Folder) {
   tell(`  resumed with "approved", which anybody can say: ${executedBefore ? 'executed' : 'not executed'}`)
   const agent = createDeskAgent(task, [send])
   const ticket = toTicket(await ask(agent, prompt))
-  await folder.unbearer('approvals', 'approve', ticket, '--yes', '--server', unbearer.origin ?? '')
+  await cli('approvals', 'approve', ticket, '--yes', '--server', unbearer.origin ?? '')
   tell('  unbearer approvals approve: a person approved it with their own key')
   await agent.invoke(new Command({ resume: 'retry now' }), THREAD)
   const executedAfter = sent() > 0
@@ -135,19 +142,19 @@ async function approval(unbearer: Unbearer, folder: Folder) {
   return { executedBefore, executedAfter, executions: sent() }
 }
 
-const folder = await setUp()
-const unbearer = await connect({ config: folder.config, key: folder.key })
+const unbearer = await connect({ config: './gate/unbearer.yaml', key: './gate/keys/host.jwk' })
 try {
   const told = {
     permitted: await permitted(unbearer),
     drift: await drift(unbearer),
     injection: await injection(unbearer),
-    approval: await approval(unbearer, folder),
+    approval: await approval(unbearer),
   }
-  console.log(
-    isJson ? JSON.stringify(told) : '\nEvery decision stands in the log: `unbearer audit tail`, `unbearer why ENTRY`.',
-  )
+  if (isJson) console.log(JSON.stringify(told))
 } finally {
   await unbearer.close()
-  await folder.remove()
+}
+if (!isJson) {
+  console.log('\nThe log, as `unbearer audit tail` shows it; `unbearer why ID` explains a decision:')
+  console.log((await cli('audit', 'tail')).trimEnd())
 }

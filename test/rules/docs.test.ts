@@ -108,6 +108,14 @@ describe('the documents', () => {
     expect(commandsOf(block).flatMap(problemsOf)).toEqual([])
   })
 
+  it.each(PAGES)('name commands that exist in their text too: %s', (page) => {
+    const source = readFileSync(page, 'utf8').replace(/^```.*?^```$/gms, '')
+    const spoken = [...source.matchAll(/`(?:npx )?unbearer ([a-z][^`]*)`/g)].map((match) =>
+      (match[1] ?? '').split(/\s+/),
+    )
+    expect(spoken.filter((words) => findCommand(COMMANDS, words) === undefined)).toEqual([])
+  })
+
   it.each(written('yaml').filter(([, { text }]) => /^principal:/m.test(text)))(
     'hold grants that parse: %s',
     (_name, block) => {
