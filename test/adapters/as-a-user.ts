@@ -9,7 +9,7 @@ import { cpSync, existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeF
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { EXAMPLES, installFramework } from './install-framework.ts'
 
@@ -25,52 +25,52 @@ export interface AsAUser {
   readonly isLinked: boolean
 }
 
-export async function describeAsAUser(user: AsAUser): Promise<void> {
-  const { name } = user
+/** Skips, with a printed notice, where the adapter is not built or npm cannot fetch its framework. */
+export async function describeAsAUser({ name, page, isLinked }: AsAUser): Promise<void> {
+  const example = join(root, 'examples', name)
   const isBuilt = existsSync(join(root, 'dist', 'adapters', name, 'index.js'))
   if (!isBuilt) console.info(`skipped: \`npm run build\` has not built dist/adapters/${name}`)
-  const dir = isBuilt ? await installFramework(join(root, 'examples', name), EXAMPLES) : undefined
-  if (dir === undefined) describe.skip(`${name}, as a user has it`)
-  else describe(`${name}, as a user has it`, () => describeIn(dir, user))
-}
-
-function describeIn(dir: string, { name, page, isLinked }: AsAUser): void {
-  const example = join(root, 'examples', name)
-  for (const file of globSync('*.{ts,yaml,sh,json}', { cwd: example })) cpSync(join(example, file), join(dir, file))
-  const folder = mkdtempSync(join(dir, 'page-'))
+  const installed = isBuilt ? await installFramework(example, EXAMPLES) : undefined
+  // The body below is run also where it is skipped, and then has no folder; only hooks and tests touch one.
+  const dir = installed ?? ''
   const blocks = readBlocks(join(root, 'docs', 'guide', page))
+  const bins = [join(dir, 'node_modules', '.bin'), join(root, 'node_modules', '.bin'), process.env['PATH']]
   const env = {
     ...process.env,
-    PATH: [join(dir, 'node_modules', '.bin'), join(root, 'node_modules', '.bin'), process.env['PATH']].join(delimiter),
+    PATH: bins.join(delimiter),
     ...(isLinked ? { NODE_OPTIONS: '--preserve-symlinks' } : {}),
   }
-  afterAll(() => rmSync(folder, { recursive: true }))
 
-  it('the example prints what it promises', async () => {
-    const { stdout } = await run('npm', ['-s', 'start', '--', '--json'], { cwd: dir })
-    expect(JSON.parse(stdout)).toEqual({
-      permitted: { executed: true },
-      drift: { executed: false, reason: 'intent.effect-mismatch' },
-      injection: { executed: false, reason: 'context.untrusted-destination' },
-      approval: { executedBefore: false, executedAfter: true, executions: 1 },
+  describe.skipIf(installed === undefined)(`${name}, as a user has it`, () => {
+    let folder = ''
+    beforeAll(() => {
+      for (const file of globSync('*.{ts,yaml,sh,json}', { cwd: example })) cpSync(join(example, file), join(dir, file))
+      folder = mkdtempSync(join(dir, 'page-'))
     })
-  })
+    afterAll(() => rmSync(folder, { recursive: true }))
 
-  it('the page can be followed, and shows what it says', async () => {
-    expect(blocks.filter(({ language }) => language === 'text').length).toBeGreaterThan(0)
-    let shown = ''
-    for (const block of blocks) {
-      if (block.file !== undefined) writeFileSync(join(folder, block.file), block.text)
-      else if (block.language === 'sh') shown = await type(block.text, folder, env)
-      else expect(shown).toMatch(toPattern(block.text))
-    }
-  })
+    it('the example prints what it promises', async () => {
+      const { stdout } = await run('npm', ['-s', 'start', '--', '--json'], { cwd: dir })
+      expect(JSON.parse(stdout)).toEqual({
+        permitted: { executed: true },
+        drift: { executed: false, reason: 'intent.effect-mismatch' },
+        injection: { executed: false, reason: 'context.untrusted-destination' },
+        approval: { executedBefore: false, executedAfter: true, executions: 1 },
+      })
+    })
 
-  it('both compile', async () => {
-    writeFileSync(join(dir, 'tsconfig.json'), JSON.stringify(toProject(folder, isLinked)))
-    const tsc = join(root, 'node_modules', '.bin', 'tsc')
-    const { stdout } = await run(tsc, ['-p', dir], { cwd: dir }).catch((fault: { stdout: string }) => fault)
-    expect(stdout).toBe('')
+    it('the page can be followed, and shows what it says', async () => {
+      const shown = await follow(blocks, folder, env)
+      expect(shown.length).toBeGreaterThan(0)
+      for (const { said, seen } of shown) expect(seen).toMatch(toPattern(said))
+    })
+
+    it('both compile', async () => {
+      writeFileSync(join(dir, 'tsconfig.json'), JSON.stringify(toProject(folder, isLinked)))
+      const tsc = join(root, 'node_modules', '.bin', 'tsc')
+      const { stdout } = await run(tsc, ['-p', dir], { cwd: dir }).catch((fault: { stdout: string }) => fault)
+      expect(stdout).toBe('')
+    })
   })
 }
 
@@ -86,6 +86,18 @@ function readBlocks(path: string): readonly Block[] {
     const file = /^(?:\/\/|#) ([\w-]+\.(?:ts|yaml))\n/.exec(text)?.[1]
     return { language, text, ...(file === undefined ? {} : { file }) }
   })
+}
+
+/** Saves and runs the blocks in order; gives what the page says is shown beside what the commands before it showed. */
+async function follow(blocks: readonly Block[], folder: string, env: NodeJS.ProcessEnv) {
+  const shown: { readonly said: string; readonly seen: string }[] = []
+  let seen = ''
+  for (const { language, text, file } of blocks) {
+    if (file !== undefined) writeFileSync(join(folder, file), text)
+    else if (language === 'sh') seen = await type(text, folder, env)
+    else shown.push({ said: text, seen })
+  }
+  return shown
 }
 
 /** Runs the lines of a shell block, but for npm's: the framework is installed, at the versions of the lockfile. */
