@@ -58,6 +58,9 @@ export const SEALED_PREFIXES: readonly string[] = [TASK_PREFIX, APPROVAL_PREFIX,
 export const MODE_ACTS_RECORD = 'mode-acts'
 /** `{next}`: how far along the log the evidence of a class was swept. */
 export const retentionRecord = (name: EvidenceClass): string => `retention/${name}`
+export const ISSUED_PREFIX = 'issued/'
+/** `Issued`, of an action credential that another process redeems, in the order of its `iat`; gone once redeemed. */
+export const issuedRecord = (iat: number, jti: string): string => `${ISSUED_PREFIX}${padded(iat)}/${part(jti)}`
 /** The mode in which an upstream was last served. */
 export const modeRecord = (upstream: string): string => `mode/${part(upstream)}`
 

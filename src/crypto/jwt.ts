@@ -17,8 +17,12 @@ const MAX_LENGTH = 16_384
  * key. Throws `InvariantError` without a private key, `InputError` for claims without a canonical form.
  */
 export function signJwt(key: KeyPair, typ: string, claims: JsonObject): string {
-  const header = canonicalize({ alg: key.alg, kid: key.jkt, typ })
-  const input = `${encode(header)}.${encode(canonicalize(claims))}`
+  return signJws(key, { alg: key.alg, kid: key.jkt, typ }, claims)
+}
+
+/** Signs under a header of another form than ours. Throws as `signJwt`. Does not look whether the header fits the key. */
+export function signJws(key: KeyPair, header: JsonObject, claims: JsonObject): string {
+  const input = `${encode(canonicalize(header))}.${encode(canonicalize(claims))}`
   return `${input}.${signBytes(key, Buffer.from(input, 'ascii')).toString('base64url')}`
 }
 
@@ -27,18 +31,37 @@ export function signJwt(key: KeyPair, typ: string, claims: JsonObject): string {
  * issuer, audience, time and use are the caller's.
  */
 export function verifyJwt(key: KeyPair, typ: string, compact: string): JsonObject | undefined {
+  const parts = decodeJwt(compact)
+  if (parts === undefined || !isExpectedHeader(parts.header, key, typ)) return undefined
+  return verifyBytes(key, parts.input, parts.signature) ? parts.claims : undefined
+}
+
+/** The parts of a compact JWS, as they stand: nothing of it is verified. */
+export interface DecodedJwt {
+  readonly header: JsonObject
+  readonly claims: JsonObject
+  /** What was signed. */
+  readonly input: Uint8Array
+  readonly signature: Uint8Array
+}
+
+/**
+ * Takes a compact JWS apart: three parts of canonical base64url, header and payload strict JSON objects. Undefined for
+ * anything else. Never throws. Verifies nothing: whoever calls it has yet to choose the key, and must not let the header.
+ */
+export function decodeJwt(compact: string): DecodedJwt | undefined {
   if (compact.length > MAX_LENGTH) return undefined
-  const [header, payload, signature, ...rest] = compact.split('.')
-  if (header === undefined || payload === undefined || signature === undefined || rest.length > 0) return undefined
-  if (!isExpectedHeader(decodeObject(header), key, typ)) return undefined
-  const bytes = decodeBase64url(signature)
-  if (bytes === undefined || !verifyBytes(key, Buffer.from(`${header}.${payload}`, 'ascii'), bytes)) return undefined
-  return decodeObject(payload)
+  const [head = '', payload = '', end = '', ...rest] = compact.split('.')
+  const header = decodeObject(head)
+  const claims = decodeObject(payload)
+  const signature = end === '' ? undefined : decodeBase64url(end)
+  if (header === undefined || claims === undefined || signature === undefined || rest.length > 0) return undefined
+  return { header, claims, input: Buffer.from(`${head}.${payload}`, 'ascii'), signature }
 }
 
 /** A closed set: `crit`, `jwk`, `jku`, `x5c` or anything else that could choose a key or a meaning is refused. */
-function isExpectedHeader(header: JsonObject | undefined, key: KeyPair, typ: string): boolean {
-  if (header === undefined || Object.keys(header).length !== 3) return false
+function isExpectedHeader(header: JsonObject, key: KeyPair, typ: string): boolean {
+  if (Object.keys(header).length !== 3) return false
   return header['typ'] === typ && header['alg'] === key.alg && header['kid'] === key.jkt
 }
 
