@@ -18,7 +18,7 @@ const KEY = importKey({ ...JWK })
 const EC_JWK = generateKey('ES256')
 const EC = importKey({ ...EC_JWK })
 const OTHER = importKey({ ...generateKey('Ed25519') })
-const URL_ = 'https://api.example/orders/7?full=1'
+const PLACE = 'https://api.example/orders/7?full=1'
 const CREDENTIAL = 'a.b.c'
 const NONCE = 'server-nonce-1'
 const encode = (text: string | Uint8Array): string => Buffer.from(text).toString('base64url')
@@ -33,7 +33,7 @@ function verifying(
   return verifyDpop({
     proofs: typeof proofs === 'string' ? [proofs] : proofs,
     method: 'POST',
-    url: URL_,
+    url: PLACE,
     now: NOW,
     ...change,
   })
@@ -59,6 +59,16 @@ function hs256(header: JsonObject, secret: string): string {
   return `${input}.${createHmac('sha256', secret).update(input).digest('base64url')}`
 }
 
+const isNonce = (nonce: string | undefined): boolean => nonce === NONCE
+
+function down(): never {
+  throw new Error('down')
+}
+
+function name(result: ReturnType<typeof verifyDpop>): string {
+  return result.ok ? result.burnId : ''
+}
+
 describe('a proof', () => {
   it.each([KEY, EC])('of $alg gives back its key, its id and until when it must be remembered', (key) => {
     const result = verifying(proof({}, {}, key), { jkt: key.jkt })
@@ -66,8 +76,8 @@ describe('a proof', () => {
   })
 
   it('is made here as it is verified here', () => {
-    const made = signDpop({ key: KEY, method: 'POST', url: URL_, credential: CREDENTIAL, nonce: NONCE, now: NOW })
-    const ok = verifying(made, { credential: CREDENTIAL, acceptNonce: (nonce) => nonce === NONCE })
+    const made = signDpop({ key: KEY, method: 'POST', url: PLACE, credential: CREDENTIAL, nonce: NONCE, now: NOW })
+    const ok = verifying(made, { credential: CREDENTIAL, acceptNonce: isNonce })
     expect(ok).toMatchObject({ ok: true, jkt: KEY.jkt })
   })
 
@@ -83,7 +93,6 @@ describe('a proof', () => {
   })
 
   it('has the same name for its burn each time, and another for another key or place', () => {
-    const name = (result: ReturnType<typeof verifyDpop>): string => (result.ok ? result.burnId : '')
     const first = name(verifying(proof()))
     expect(first).not.toBe('')
     expect(name(verifying(proof()))).toBe(first)
@@ -94,9 +103,9 @@ describe('a proof', () => {
   })
 
   it.each([
-    ['a host in capitals', 'https://API.example/orders/7', URL_],
-    ['the default port', 'https://api.example:443/orders/7', URL_],
-    ['its query and fragment', 'https://api.example/orders/7?other#part', URL_],
+    ['a host in capitals', 'https://API.example/orders/7', PLACE],
+    ['the default port', 'https://api.example:443/orders/7', PLACE],
+    ['its query and fragment', 'https://api.example/orders/7?other#part', PLACE],
     ['no path at all', 'https://api.example', 'https://api.example/'],
   ])('may name the place with %s (RFC 3986 §6.2)', (_title, htu, url) => {
     expect(verifying(proof({ htu }), { url })).toMatchObject({ ok: true })
@@ -206,20 +215,18 @@ describe('what is refused', () => {
     ['old', { nonce: 'server-nonce-0' }],
     ['of a proof that is stale as well', { nonce: 'server-nonce-0', iat: IAT - 3600 }],
   ])('a nonce that is %s', (_title, claims) => {
-    const acceptNonce = (nonce: string | undefined): boolean => nonce === NONCE
-    expect(verifying(proof(claims), { acceptNonce })).toEqual({ ok: false, reason: 'identity.use-nonce' })
+    expect(verifying(proof(claims), { acceptNonce: isNonce })).toEqual({ ok: false, reason: 'identity.use-nonce' })
   })
 
   it('tells nobody about nonces whose proof is wrong', () => {
-    const acceptNonce = (): boolean => false
-    expect(verifying(proof({ htm: 'GET' }), { acceptNonce })).toEqual({ ok: false, reason: 'identity.bad-proof' })
+    expect(verifying(proof({ htm: 'GET' }), { acceptNonce: isNonce })).toEqual({
+      ok: false,
+      reason: 'identity.bad-proof',
+    })
   })
 
   it('whatever throws', () => {
-    const acceptNonce = (): boolean => {
-      throw new Error('down')
-    }
-    expect(verifying(good, { acceptNonce })).toEqual({ ok: false, reason: 'identity.bad-proof' })
+    expect(verifying(good, { acceptNonce: down })).toEqual({ ok: false, reason: 'identity.bad-proof' })
   })
 
   it('every flipped bit', () => {
@@ -240,8 +247,9 @@ describe('types are not taken for one another', () => {
   it.each(PAIRS)('%s for %s', (made, read) => {
     const compact = signJwt(KEY, made, CLAIMS)
     const asProof = proof({}, { typ: made })
-    if (read === DPOP_TYP) expect([verifying(compact).ok, verifying(asProof).ok]).toEqual([false, false])
-    else expect([verifyJwt(KEY, read, compact), verifyJwt(KEY, read, asProof)]).toEqual([undefined, undefined])
+    const isTaken = (text: string): boolean =>
+      read === DPOP_TYP ? verifying(text).ok : verifyJwt(KEY, read, text) !== undefined
+    expect([isTaken(compact), isTaken(asProof)]).toEqual([false, false])
   })
 })
 
