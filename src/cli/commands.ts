@@ -3,6 +3,7 @@
  * Every command, in the order of the help.
  */
 import { approvalCommands } from './approvals.ts'
+import { backupCommands } from './backups.ts'
 import type { Command } from './command.ts'
 import { connectCommand } from './connect.ts'
 import { doctorCommand } from './doctor.ts'
@@ -35,6 +36,7 @@ export const COMMANDS: readonly Command[] = [
   whyCommand,
   ...evidenceCommands,
   ...auditCommands,
+  ...backupCommands,
   effectsCommand,
   doctorCommand,
 ]

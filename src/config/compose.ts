@@ -6,7 +6,7 @@ import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 
 import type { EnrolledKey, RevocationDimension, Task } from '../core/evidence.ts'
-import { ConfigError, IntegrityError, RefusedError } from '../core/errors.ts'
+import { ConfigError, RefusedError } from '../core/errors.ts'
 import { asJson, type JsonObject } from '../core/json.ts'
 import { SESSION_TTL_SECONDS } from '../core/credential.ts'
 import { WORST } from '../core/effect.ts'
@@ -25,19 +25,22 @@ import { createTelemetry, type Telemetry } from '../pdp/telemetry.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { OperatorPolicy } from '../ports/operator-policy.ts'
 import type { ModeOf, Pep } from '../ports/pep.ts'
+import { ISSUED } from '../ports/revocations.ts'
 import type { Store, StoreOptions } from '../ports/store.ts'
-import { modeRecord } from '../core/records.ts'
+import { modeRecord, revocationRecord } from '../core/records.ts'
 import { createApprovals } from '../server/approvals.ts'
 import { createControl, type CanaryResult, type Control, type Services } from '../server/control.ts'
 import { createErasure } from '../server/erasure.ts'
 import type { WhatIf } from '../server/explain/explain.ts'
 import { createGrants } from '../server/grants.ts'
-import { checkHead, createHeadKeeper, type HeadKeeper } from '../server/head.ts'
+import { createHeadKeeper } from '../server/head.ts'
+import { createJournal, journalPath, type Journal } from '../server/journal.ts'
 import { createKeys } from '../server/keys.ts'
 import { createModeActs } from '../server/modes.ts'
 import { createRevocations } from '../server/revocations.ts'
 import { createTasks } from '../server/tasks.ts'
 import type { Migrated } from '../stores/sqlite-schema.ts'
+import { assertHead, type Place } from './assert-head.ts'
 import { createEngines } from './compose-engines.ts'
 import { assertDeployment } from './deployment.ts'
 import { openEvidence } from './evidence.ts'
@@ -90,10 +93,20 @@ export type Notice = (text: string) => void
  * process has it open for writing.
  */
 export async function openInstallation(config: Config, notice: Notice = () => undefined): Promise<Opened> {
-  return (await open(config, notice)).opened
+  return (await open(config, notice, assertHead)).opened
 }
 
-async function open(config: Config, notice: Notice): Promise<{ opened: Opened; hooks: Hooks }> {
+/**
+ * Like `openInstallation`, with somebody else to judge the log against the head outside, before anything is committed or
+ * merged: for `unbearer recover` and `restore`, and for nobody who serves.
+ */
+export async function openJudged(config: Config, notice: Notice, judge: Judge): Promise<Opened> {
+  return (await open(config, notice, judge)).opened
+}
+
+export type Judge = (place: Place, clock: Clock) => Promise<void>
+
+async function open(config: Config, notice: Notice, judge: Judge): Promise<{ opened: Opened; hooks: Hooks }> {
   assertDeployment(config)
   const issuerKey = readKey(config.keys.issuer, 'keys.issuer')
   const logKey = readKey(config.audit.checkpointKey, 'audit.checkpointKey')
@@ -109,11 +122,15 @@ async function open(config: Config, notice: Notice): Promise<{ opened: Opened; h
     onMigrated: (migrated) => migrations.push(migrated),
   })
   try {
-    if (config.store.kind === 'sqlite') await assertHead(inner, head, vkey)
-    const store = await openEvidence(config, inner, notice)
+    const journal = config.store.kind === 'sqlite' ? createJournal(journalPath(config.audit.head)) : undefined
+    let opening: Promise<SealedStore> | undefined
+    const sealed = async (): Promise<SealedStore> => (opening ??= openEvidence(config, inner, notice))
+    if (journal === undefined) await forgetIssued(inner)
+    else await judge({ store: inner, sealed, head, vkey, journal }, clock)
+    const store = await sealed()
     for (const migrated of migrations) await recordMigration(store, migrated, notice)
     let policy: OperatorPolicy | undefined
-    const { services, modes } = await createServices(store, config, () => policy)
+    const { services, modes } = await createServices(store, config, journal, () => policy)
     policy = await openOperatorPolicy(config, services)
     await modes.load()
     const manifests = await createManifestRegistry(
@@ -155,7 +172,7 @@ async function open(config: Config, notice: Notice): Promise<{ opened: Opened; h
 
 /** Opens the installation and wires the decision chain. Engines are warm when this returns. */
 export async function compose(config: Config, report: (where: string, fault: unknown) => void): Promise<Composed> {
-  const { opened, hooks } = await open(config, (text) => report('store', text))
+  const { opened, hooks } = await open(config, (text) => report('store', text), assertHead)
   try {
     return await composeOver(config, opened, hooks, report)
   } catch (cause) {
@@ -289,38 +306,23 @@ async function openSession(
     key: opened.issuerKey,
     sub: agent.name,
     jkt: agent.jkt,
+    rev: opened.services.revocations.rev(),
     now: clock.now(),
     ...(txn === undefined ? {} : { txn }),
   })
   return { credential, expires_in: SESSION_TTL_SECONDS, ...(txn === undefined ? {} : { txn }) }
 }
 
-/** Without the head nobody could tell that the log was cut; a store that has never logged has none yet. */
-async function assertHead(store: Store, head: HeadKeeper, vkey: string): Promise<void> {
-  const before = readHead(head)
-  if (before !== undefined) return checkHead(store.log, before, vkey)
-  if ((await store.log.size()) === 0) return
-  throw new IntegrityError('the log has entries but its head outside the store is gone, put back a copy of it')
-}
-
-function readHead(head: HeadKeeper): string | undefined {
-  try {
-    return head.read()
-  } catch (cause) {
-    const hint = 'it was changed, or `issuer` or `audit.checkpointKey` is not the one of `unbearer init`'
-    throw new IntegrityError(`the head outside the store is not one of this log: ${hint}`, { cause })
-  }
-}
-
 async function createServices(
   store: SealedStore,
   { issuer, modes: file, evidence }: Config,
+  journal: Journal | undefined,
   policy: () => OperatorPolicy | undefined,
 ): Promise<{ services: Services; modes: Modes }> {
   const options = { store, clock, newId }
   const keys = createKeys(options)
   const grants = createGrants({ ...options, keys })
-  const revocations = await createRevocations(store, clock)
+  const revocations = await createRevocations(store, clock, journal)
   const modes = await createModes({
     store,
     clock,
@@ -382,6 +384,13 @@ async function openStore(
   const { createSqliteStore } = await import('../stores/sqlite.ts')
   mkdirSync(dirname(config.store.path), { recursive: true, mode: 0o700 })
   return createSqliteStore({ ...options, path: config.store.path, clock })
+}
+
+/** A store in memory has forgotten what it burned: nothing that an earlier one issued may live. */
+async function forgetIssued(store: Store): Promise<void> {
+  const rev = clock.now()
+  const value = { rev, dimension: 'all', id: ISSUED, at: rev }
+  await store.commit({ writes: [{ key: revocationRecord(rev), value }] })
 }
 
 /** An upgrade stands in the log, and its copy is named: it holds everything that the store held, and somebody must remove it. */

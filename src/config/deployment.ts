@@ -43,7 +43,8 @@ function assertOtherUser(agentUid: number, uid: Uid): void {
   }
 }
 
-function secretFiles({ keys, audit, evidence, tls, upstreams, engine }: Config): readonly string[] {
+/** The files of keys and secrets that a configuration names. */
+export function secretFiles({ keys, audit, evidence, tls, upstreams, engine }: Config): readonly string[] {
   const secrets: readonly (Secret | undefined)[] = [
     keys.issuer,
     audit.checkpointKey,

@@ -50,6 +50,8 @@ export interface SessionClaims {
   readonly jti: string
   readonly sub: string
   readonly txn?: string
+  /** The global revocation sequence at issue; absent: 0, as version 0.1 issued them. */
+  readonly rev?: number
   readonly cnf: { readonly jkt: string }
 }
 

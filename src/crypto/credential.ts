@@ -11,7 +11,7 @@ import { asJson } from '../core/json.ts'
 import type { Reason } from '../core/reasons.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { ActionCredential, CredentialAuthority, RedeemRequest, Redemption } from '../ports/credentials.ts'
-import type { RevocationFeed } from '../ports/revocations.ts'
+import { ISSUED, type RevocationFeed } from '../ports/revocations.ts'
 import { parseActionClaims } from './action-claims.ts'
 import { signJwt, verifyJwt } from './jwt.ts'
 import type { KeyPair } from './keys.ts'
@@ -140,5 +140,6 @@ function toDimensions(claims: ActionClaims): readonly (readonly [RevocationDimen
     ['task', claims.txn],
     ['tool', claims.authorization_details[0].identifier],
     ['all', '*'],
+    ['all', ISSUED],
   ]
 }

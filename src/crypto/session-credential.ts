@@ -23,6 +23,8 @@ export interface IssueSession {
   /** Thumbprint of the agent's key. */
   readonly jkt: string
   readonly txn?: string
+  /** The global revocation sequence now; 0 when absent. */
+  readonly rev?: number
   /** Milliseconds since the epoch. */
   readonly now: number
   /** At most, and by default, `SESSION_TTL_SECONDS`. */
@@ -46,6 +48,7 @@ export function issueSession(session: IssueSession): string {
     jti: session.jti ?? randomId(),
     sub,
     ...(txn === undefined ? {} : { txn }),
+    ...(session.rev === undefined ? {} : { rev: session.rev }),
     cnf: { jkt },
   }
   return signJwt(key, SESSION_TYP, { ...claims })
@@ -70,7 +73,8 @@ export type VerifiedSession =
 
 /**
  * Verifies form, signature, `typ`, issuer, audience, key and time. Never throws. `identity.expired` is said only of a
- * credential that is right in every other respect. Does not ask whether the key, the principal or the task was revoked.
+ * credential that is right in every other respect. Does not ask whether the key, the principal or the task was
+ * revoked, nor whether continuity was lost since.
  */
 export function verifySession(session: VerifySession): VerifiedSession {
   const { issuer, key, compact, jkt } = session
@@ -84,17 +88,19 @@ export function verifySession(session: VerifySession): VerifiedSession {
   return now < claims.exp ? { ok: true, claims } : { ok: false, reason: 'identity.expired' }
 }
 
-const MEMBERS: ReadonlySet<string> = new Set(['iss', 'aud', 'iat', 'exp', 'jti', 'sub', 'txn', 'cnf'])
+const MEMBERS: ReadonlySet<string> = new Set(['iss', 'aud', 'iat', 'exp', 'jti', 'sub', 'txn', 'rev', 'cnf'])
 
 function parseSessionClaims(claims: JsonObject): SessionClaims | undefined {
   if (!Object.keys(claims).every((name) => MEMBERS.has(name))) return undefined
-  const { iss, aud, iat, exp, jti, sub, txn, cnf } = claims
+  const { iss, aud, iat, exp, jti, sub, txn, rev, cnf } = claims
   const jkt = toConfirmation(cnf)
   if (!isText(iss) || !isText(aud) || !isText(jti) || !isText(sub) || jkt === undefined) return undefined
   if (!Number.isSafeInteger(iat) || !Number.isSafeInteger(exp)) return undefined
   if (txn !== undefined && !isText(txn)) return undefined
+  if (rev !== undefined && !(Number.isSafeInteger(rev) && Number(rev) >= 0)) return undefined
   const times = { iat: Number(iat), exp: Number(exp) }
-  return { iss, aud, ...times, jti, sub, ...(txn === undefined ? {} : { txn }), cnf: { jkt } }
+  const optional = { ...(txn === undefined ? {} : { txn }), ...(rev === undefined ? {} : { rev: Number(rev) }) }
+  return { iss, aud, ...times, jti, sub, ...optional, cnf: { jkt } }
 }
 
 function toConfirmation(cnf: Json | undefined): string | undefined {

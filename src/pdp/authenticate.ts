@@ -13,7 +13,7 @@ import { verifySession } from '../crypto/session-credential.ts'
 import type { KeyPair } from '../crypto/keys.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Caller } from '../ports/pep.ts'
-import type { RevocationFeed } from '../ports/revocations.ts'
+import { ISSUED, type RevocationFeed } from '../ports/revocations.ts'
 import type { Store } from '../ports/store.ts'
 import type { Keyring } from './keyring.ts'
 
@@ -79,6 +79,8 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       const { issuer, issuerKey, clock } = options
       const opened = verifySession({ compact, issuer, key: issuerKey, jkt: key.jkt, now: clock.now() })
       if (!opened.ok) return refuse(opened.reason)
+      // To be renewed like one whose time is over: the agent itself is not stopped.
+      if (isFromBefore(options.feed, opened.claims.rev)) return refuse('identity.expired')
       if (isStopped(options.feed, key.jkt, opened.claims.txn)) return refuse('identity.revoked')
       if (!(await burn(options, proved.value))) return refuse('identity.replayed')
       return toCaller(options, key, bodyBound, opened.claims.txn)
@@ -127,6 +129,11 @@ async function prove(options: AuthenticatorOptions, request: ReceivedRequest): P
 function isStopped(feed: RevocationFeed, jkt: string, txn: string | undefined): boolean {
   const isRevoked = feed.find('all', '*') !== undefined || feed.find('actor', jkt) !== undefined
   return isRevoked || (txn !== undefined && feed.find('task', txn) !== undefined)
+}
+
+/** Issued before continuity was lost: a proof under it may have been burned, and the burn forgotten. */
+function isFromBefore(feed: RevocationFeed, rev = 0): boolean {
+  return rev < (feed.find('all', ISSUED)?.rev ?? 0)
 }
 
 /** Burns the nonce of a proof: true the first time only. Applied before anything is decided under it. */

@@ -4,10 +4,16 @@
  */
 import type { RevocationDimension } from '../core/evidence.ts'
 
+/**
+ * The id of dimension `all` under which everything that was issued before is refused, and nothing else: recorded when
+ * continuity was lost (restore, recovery), because burns, debits and revocations may have been lost with it (design §5).
+ */
+export const ISSUED = 'issued'
+
 export interface Revocation {
   readonly rev: number
   readonly dimension: RevocationDimension
-  /** The id within the dimension; `*` for `all`. Tools are `upstream/tool`, subjects `type/id`, actors the `jkt`. */
+  /** The id within the dimension; `*` for `all`, or `ISSUED`. Tools are `upstream/tool`, subjects `type/id`, actors the `jkt`. */
   readonly id: string
   readonly at: number
 }

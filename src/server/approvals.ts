@@ -113,7 +113,8 @@ function withStatus(approval: ApprovalRecord, now: number): ApprovalRecord {
   return isOver ? { ...approval, status: 'expired' } : approval
 }
 
-function toSubject(presented: Json): string {
+/** Whose data an approval is, for erasure. */
+export function toSubject(presented: Json): string {
   const principal =
     typeof presented === 'object' && presented !== null && 'principal' in presented ? presented.principal : ''
   return typeof principal === 'string' && principal !== '' ? principal : 'system'

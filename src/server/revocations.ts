@@ -12,9 +12,10 @@ import { asJson } from '../core/json.ts'
 import { REVOCATION_PREFIX, revocationRecord } from '../core/records.ts'
 import { toControlUnit } from '../pdp/log-entries.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { Revocation, RevocationFeed } from '../ports/revocations.ts'
+import { ISSUED, type Revocation, type RevocationFeed } from '../ports/revocations.ts'
 import type { Store } from '../ports/store.ts'
 import { listAll, readOne } from './acts.ts'
+import type { Journal } from './journal.ts'
 
 export interface Revoked {
   readonly revocation: Revocation
@@ -42,9 +43,13 @@ interface Pending {
   /** Thumbprint of the key that asked. */
   readonly by: string
   attempt?: Promise<void>
+  /** Recorded outside the store. */
+  outside?: boolean
 }
 
 interface State {
+  /** Absent for a store in memory, which nobody can restore. */
+  readonly journal?: Journal
   readonly inForce: Map<string, Revocation>
   readonly listeners: Set<(revocation: Revocation) => void>
   /** Those that the store has not taken yet. */
@@ -60,10 +65,15 @@ const FIRST_RETRY_MS = 200
 const LAST_RETRY_MS = 10_000
 
 const toKey = (dimension: RevocationDimension, id: string): string => `${dimension}/${id}`
+const EVERYTHING_ISSUED = toKey('all', ISSUED)
 
-/** Loads what is in force. Rejects when the store cannot be read: without it nobody knows what was revoked. */
-export async function createRevocations(store: Store, clock: Clock): Promise<Revocations> {
+/**
+ * Loads what is in force; what the journal outside has and the store has lost is in force again, and recorded when possible.
+ * Rejects when the store or the journal cannot be read: without them nobody knows what was revoked.
+ */
+export async function createRevocations(store: Store, clock: Clock, journal?: Journal): Promise<Revocations> {
   const state: State = {
+    ...(journal === undefined ? {} : { journal }),
     inForce: new Map(),
     listeners: new Set(),
     pending: new Map(),
@@ -73,10 +83,29 @@ export async function createRevocations(store: Store, clock: Clock): Promise<Rev
   }
   for (const stored of await listAll<Revocation>(store, REVOCATION_PREFIX)) {
     const key = toKey(stored.dimension, stored.id)
-    if (!state.inForce.has(key)) state.inForce.set(key, stored)
+    // Of what was issued the newest loss counts, of everything else the first time that it was revoked.
+    if (!state.inForce.has(key) || key === EVERYTHING_ISSUED) state.inForce.set(key, stored)
     state.rev = Math.max(state.rev, stored.rev)
   }
+  if (journal !== undefined) await merge(state, store, clock, journal)
   return toRevocations(state, store, clock)
+}
+
+/** Each side gets what only the other has. A number that the store has lost is not used again: it was in credentials. */
+async function merge(state: State, store: Store, clock: Clock, journal: Journal): Promise<void> {
+  const lines = journal.lines()
+  const outside = new Set(lines.map(({ dimension, id }) => toKey(dimension, id)))
+  const missing = [...state.inForce].flatMap(([key, revocation]) =>
+    outside.has(key) ? [] : [{ ...revocation, by: 'system' }],
+  )
+  if (missing.length > 0) journal.append(missing)
+  state.rev = lines.reduce((most, { rev }) => Math.max(most, rev), state.rev)
+  for (const { dimension, id, at, by } of lines) {
+    const key = toKey(dimension, id)
+    if (state.inForce.has(key)) continue
+    enforce(state, { dimension, id, at }, by)
+    await persist(state, store, clock, key)
+  }
 }
 
 function toRevocations(state: State, store: Store, clock: Clock): Revocations {
@@ -126,7 +155,7 @@ async function persist(state: State, store: Store, clock: Clock, key: string): P
   const waiting = state.pending.get(key)
   if (waiting === undefined) return
   // Two who revoke the same share one attempt.
-  waiting.attempt ??= write(store, clock, waiting)
+  waiting.attempt ??= write(store, clock, waiting, state.journal)
   try {
     await waiting.attempt
     state.pending.delete(key)
@@ -138,7 +167,25 @@ async function persist(state: State, store: Store, clock: Clock, key: string): P
   }
 }
 
-async function write(store: Store, clock: Clock, { revocation, by }: Pending): Promise<void> {
+/** Both places are tried whatever becomes of the other; recorded means in both. */
+async function write(store: Store, clock: Clock, waiting: Pending, journal: Journal | undefined): Promise<void> {
+  const fault = keepOutside(journal, waiting)
+  await recordOne(store, clock, waiting)
+  if (fault !== undefined) throw fault
+}
+
+function keepOutside(journal: Journal | undefined, waiting: Pending): Error | undefined {
+  if (journal === undefined || waiting.outside === true) return undefined
+  try {
+    journal.append([{ ...waiting.revocation, by: waiting.by }])
+    waiting.outside = true
+    return undefined
+  } catch (fault) {
+    return fault instanceof Error ? fault : new InvariantError('the journal failed', { cause: fault })
+  }
+}
+
+async function recordOne(store: Store, clock: Clock, { revocation, by }: Pending): Promise<void> {
   const key = revocationRecord(revocation.rev)
   const unit = toControlUnit({ act: 'revoke', by, subject: 'system', detail: asJson(revocation), now: clock.now() })
   const result = await store.commit({ reads: { [key]: 0 }, writes: [{ key, value: asJson(revocation) }], ...unit })
