@@ -30,10 +30,17 @@ export function writeKeys(config: Config, to: string): readonly string[] {
   const beside = [...folders].flatMap((folder) =>
     readdirSync(folder).flatMap((name) => (name.endsWith('.jwk') ? [join(folder, name)] : [])),
   )
-  const found = [...new Set([...secretFiles(config), ...beside])].filter((path) => existsSync(path))
+  const certificates = certificateFiles(config)
+  const found = [...new Set([...secretFiles(config), ...certificates, ...beside])].filter((path) => existsSync(path))
   const files = found.map((path) => ({ path: toName(config.dir, path), bytes: readFileSync(path).toString('base64') }))
   writeDurably(resolve(to), Buffer.from(`${JSON.stringify({ kind: 'unbearer-keys', version: 1, files }, null, 2)}\n`))
   return files.map(({ path }) => path)
+}
+
+/** Public, but nothing is served without them. */
+function certificateFiles({ tls, engine }: Config): readonly string[] {
+  const certificates = [tls?.cert, ...engine.map((each) => ('tls' in each ? each.tls?.cert : undefined))]
+  return certificates.flatMap((cert) => (cert !== undefined && 'file' in cert.source ? [cert.source.file] : []))
 }
 
 function toName(dir: string, path: string): string {

@@ -45,7 +45,7 @@ const DOMAIN = new TextEncoder().encode('unbearer-backup-v1\0')
 
 /** The names that a backup may hold: nothing that could lead out of a folder. */
 export function isBackupName(name: string): boolean {
-  return /^(?:manifest\.json|store\.db|head|journal|unbearer\.yaml|(?:manifests|operators|policies\/\d{1,3})\/[A-Za-z0-9_][\w.@ -]{0,80})$/.test(
+  return /^(?:manifest\.json|store\.db|head|journal|unbearer\.yaml|(?:manifests|operators|engine\/\d{1,3})\/[A-Za-z0-9_][\w.@ -]{0,80})$/.test(
     name,
   )
 }

@@ -27,6 +27,7 @@ import {
   toManifestText,
   type BackupManifest,
 } from './backup-manifest.ts'
+import { toBackupPlaces } from './backup-places.ts'
 import { writeTar } from './backup-tar.ts'
 import { toLogOrigin } from './compose.ts'
 import type { Config } from './load.ts'
@@ -110,13 +111,17 @@ function copyFiles(config: Config, work: string): void {
   copyOne(config.file, join(work, CONFIG))
   const journal = journalPath(config.audit.head)
   if (existsSync(journal)) copyOne(journal, join(work, JOURNAL))
-  copyFolder(config.manifests, work, 'manifests')
-  if (config.operators.policies !== undefined) copyFolder(config.operators.policies, work, 'operators')
-  for (const [index, { policies }] of config.engine.entries()) copyFolder(policies, work, `policies/${index}`)
+  for (const { name, path } of toBackupPlaces(config)) copyPlace(path, work, name)
+}
+
+function copyPlace(from: string, work: string, name: string): void {
+  if (!existsSync(from)) return
+  if (statSync(from).isDirectory()) return copyFolder(from, work, name)
+  mkdirSync(dirname(join(work, name)), { recursive: true, mode: 0o700 })
+  copyOne(from, join(work, name))
 }
 
 function copyFolder(from: string, work: string, name: string): void {
-  if (!existsSync(from)) return
   mkdirSync(join(work, name), { recursive: true, mode: 0o700 })
   for (const file of readdirSync(from)) {
     // Neither folders nor hidden files are read as policies or manifests. A link is read, so what it leads to is copied.

@@ -3,7 +3,17 @@
  * `unbearer restore`: a backup becomes an installation again, under a sequence number past everything that was issued. All is
  * made ready beside its place, and only what is complete is put there, the store last.
  */
-import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+} from 'node:fs'
 import { chmodSync, copyFileSync, renameSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 
@@ -27,6 +37,7 @@ import {
   STORE,
   type BackupManifest,
 } from './backup-manifest.ts'
+import { toBackupPlaces } from './backup-places.ts'
 import { extractTar } from './backup-tar.ts'
 import { openJudged, toLogOrigin, type Notice } from './compose.ts'
 import { parseConfig, type Config } from './load.ts'
@@ -86,8 +97,12 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
 
 function unpack(from: string, work: string): string {
   if (!existsSync(from)) throw new InputError(`\`${from}\` cannot be read`)
-  if (lstatSync(from).isDirectory()) return resolve(from)
   const source = join(work, 'backup')
+  // A copy in either case: what is verified is what is put in place, whoever writes to where the backup lies.
+  if (lstatSync(from).isDirectory()) {
+    cpSync(from, source, { recursive: true, dereference: true })
+    return source
+  }
   mkdirSync(source, { mode: 0o700 })
   extractTar(from, source, isBackupName)
   return source
@@ -109,13 +124,7 @@ function readManifest(source: string, config: Config): BackupManifest {
 /** Everything that a restoration puts down, but for the head and the journal, which it puts aside and adds to. */
 function toPlaces(config: Config): readonly string[] {
   const store = config.store.kind === 'sqlite' ? [config.store.path] : []
-  return [join(config.dir, CONFIG), ...toFolders(config), ...store]
-}
-
-/** The folders of what decides, in the same order for the place and for what is staged. */
-function toFolders({ manifests, operators, engine }: Config): readonly string[] {
-  const own = operators.policies === undefined ? [] : [operators.policies]
-  return [manifests, ...own, ...engine.map(({ policies }) => policies)]
+  return [join(config.dir, CONFIG), ...toBackupPlaces(config).map(({ path }) => path), ...store]
 }
 
 function isOccupied(path: string): boolean {
@@ -128,47 +137,36 @@ function assertFree(config: Config, force: boolean): void {
     throw new InputError(`\`${occupied}\` is there already; \`--force\` puts what is there aside, and keeps it`)
 }
 
-/** The backup as an installation of its own, in the folder `work`. */
-function stage(
-  config: Config,
-  source: string,
-  work: string,
-): Config & { readonly store: { readonly kind: 'sqlite'; readonly path: string } } {
+interface Staged extends Config {
+  readonly store: { readonly kind: 'sqlite'; readonly path: string }
+  /** The folder with the files of the backup. */
+  readonly source: string
+}
+
+/** The backup as an installation of its own, in the folder `work`. Engines are not asked, so theirs stay where they will be. */
+function stage(config: Config, source: string, work: string): Staged {
   const at = (name: string): string => join(work, 'new', name)
   for (const name of ['', 'state', 'head']) mkdirSync(at(name), { recursive: true, mode: 0o700 })
-  copyFileSync(join(source, STORE), at('state/unbearer.db'))
-  copyFileSync(join(source, CONFIG), at(CONFIG))
-  const engine = config.engine.map((each, index) => ({
-    ...each,
-    policies: copyFolder(source, `policies/${index}`, at),
-  }))
-  const manifests = copyFolder(source, 'manifests', at)
-  const operators = config.operators.policies === undefined ? {} : { policies: copyFolder(source, 'operators', at) }
-  for (const file of readdirSync(at(''), { recursive: true, withFileTypes: true }))
-    chmodSync(join(file.parentPath, file.name), file.isDirectory() ? 0o700 : 0o600)
+  renameSync(join(source, STORE), at('state/unbearer.db'))
+  chmodSync(at('state/unbearer.db'), 0o600)
   const audit = { ...config.audit, head: at('head/unbearer.head') }
   const head = readText(join(source, HEAD))
   // A log that has never grown has no head.
   if (head !== '') writeFileSync(audit.head, head, { mode: 0o600 })
   const lines = [...readLines(journalPath(config.audit.head)), ...readLines(join(source, JOURNAL))]
   writeDurably(journalPath(audit.head), Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join('')))
+  const places = new Map(toBackupPlaces(config).map(({ name }) => [name, at(name)]))
+  for (const [name, path] of places) if (existsSync(join(source, name))) copyPlace(join(source, name), path)
   const { file: _file, ...rest } = config
   return {
     ...rest,
+    source,
     dir: at(''),
     store: { kind: 'sqlite', path: at('state/unbearer.db') },
     audit,
-    engine,
-    manifests,
-    operators,
+    manifests: places.get('manifests') ?? '',
+    operators: config.operators.policies === undefined ? {} : { policies: places.get('operators') ?? '' },
   }
-}
-
-function copyFolder(source: string, name: string, at: (name: string) => string): string {
-  mkdirSync(at(name), { recursive: true, mode: 0o700 })
-  const from = join(source, name)
-  if (existsSync(from)) for (const file of readdirSync(from)) copyFileSync(join(from, file), join(at(name), file))
-  return at(name)
 }
 
 function readLines(path: string): readonly JournalLine[] {
@@ -185,7 +183,7 @@ async function put(
   path: string,
   options: Options,
   manifest: BackupManifest,
-  staged: ReturnType<typeof stage>,
+  staged: Staged,
 ): Promise<Restored> {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   const release = takeFence(existsSync(path) ? realpathSync(path) : join(realpathSync(dirname(path)), basename(path)))
@@ -236,7 +234,7 @@ async function voidStaged(
 }
 
 /** The old aside, the new into its place: the store last, because without it nothing starts. */
-function move(config: Config, path: string, staged: ReturnType<typeof stage>): readonly string[] {
+function move(config: Config, path: string, staged: Staged): readonly string[] {
   const suffix = `before-restore-${toStamp(Date.now())}`
   const aside: string[] = []
   const setAside = (old: string): void => {
@@ -251,21 +249,16 @@ function move(config: Config, path: string, staged: ReturnType<typeof stage>): r
   mkdirSync(dirname(config.audit.head), { recursive: true, mode: 0o700 })
   writeDurably(journalPath(config.audit.head), readFileSync(journalPath(staged.audit.head)))
   moveOne(staged.audit.head, config.audit.head)
-  const places = toFolders(config)
-  for (const [index, folder] of toFolders(staged).entries()) moveOne(folder, places[index] ?? '')
-  moveOne(join(staged.dir, CONFIG), join(config.dir, CONFIG))
+  for (const { name, path: to } of toBackupPlaces(config))
+    if (existsSync(join(staged.source, name))) copyPlace(join(staged.source, name), to)
+  copyPlace(join(staged.source, CONFIG), join(config.dir, CONFIG))
   moveOne(staged.store.path, path)
   return aside
 }
 
-/** Also to another file system. An empty folder that is there is filled. */
+/** Also to another file system. */
 function moveOne(from: string, to: string): void {
   mkdirSync(dirname(to), { recursive: true, mode: 0o700 })
-  if (lstatSync(from).isDirectory()) {
-    mkdirSync(to, { recursive: true, mode: 0o700 })
-    for (const name of readdirSync(from)) writeDurably(join(to, name), readFileSync(join(from, name)))
-    return
-  }
   try {
     renameSync(from, to)
   } catch (fault) {
@@ -275,4 +268,12 @@ function moveOne(from: string, to: string): void {
     renameSync(`${to}.new`, to)
   }
   syncFolder(dirname(to))
+}
+
+/** A file, or the files of a folder, readable by us only. A folder that is there, empty, is filled. */
+function copyPlace(from: string, to: string): void {
+  const isFolder = lstatSync(from).isDirectory()
+  mkdirSync(isFolder ? to : dirname(to), { recursive: true, mode: 0o700 })
+  for (const name of isFolder ? readdirSync(from) : [''])
+    if (lstatSync(join(from, name)).isFile()) writeDurably(join(to, name), readFileSync(join(from, name)))
 }

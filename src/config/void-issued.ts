@@ -58,8 +58,8 @@ export async function assertAcceptable(place: Place, operator: KeyPair, head?: s
 async function assertOperator({ store, journal }: Place, { jkt, ...key }: KeyPair): Promise<void> {
   const enrolled = await readOne<EnrolledKey>(store, keyRecord(jkt))
   if (enrolled === undefined) throw new RefusedError('identity.unknown-key', 'this key is not enrolled here')
-  if (enrolled.role !== 'operator')
-    throw new RefusedError('identity.key-role', 'only the key of an operator can do this')
+  if (!isAdmin(enrolled))
+    throw new RefusedError('identity.key-role', 'only an operator with the role `admin` can do this')
   const revoked = [...(await listAll<Revocation>(store, REVOCATION_PREFIX)), ...(journal?.lines() ?? [])]
   if (revoked.some(({ dimension, id }) => dimension === 'actor' && id === jkt))
     throw new RefusedError('identity.revoked', 'this key is revoked')

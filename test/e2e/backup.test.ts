@@ -199,7 +199,7 @@ describe('a backup that is restored over the place that it came from', () => {
 })
 
 describe('a backup', () => {
-  it.each(['store.db', 'unbearer.yaml', 'policies/0/10-permit.cedar', 'manifests/desk.yaml', 'head'])(
+  it.each(['store.db', 'unbearer.yaml', 'engine/0/10-permit.cedar', 'manifests/desk.yaml', 'head'])(
     'that was changed is refused: %s; with its digests too',
     async (name) => {
       await backUpSomething(at('backup'))
@@ -216,7 +216,7 @@ describe('a backup', () => {
 
   it('with more in it is refused', async () => {
     await backUpSomething(at('backup'))
-    writeFileSync(at('backup/policies/0/99-more.cedar'), 'permit(principal, action, resource);')
+    writeFileSync(at('backup/engine/0/99-more.cedar'), 'permit(principal, action, resource);')
     await expect(restoreInto(at('backup'), stage.prepared.dir, { force: true })).rejects.toThrow(/does not belong/)
   })
 

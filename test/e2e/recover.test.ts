@@ -25,7 +25,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { createSigningFetch } from '../../src/client/index.ts'
 import { acceptHead } from '../../src/config/recover.ts'
 import type { Serving } from '../../src/config/listen.ts'
-import { verifyBytes } from '../../src/crypto/keys.ts'
+import { generateKey, importKey, verifyBytes } from '../../src/crypto/keys.ts'
 import { isJsonObject, type JsonObject } from '../../src/index.ts'
 import { verifyStore } from '../../src/server/audit.ts'
 import { toContinuityMessage } from '../../src/server/continuity.ts'
@@ -183,10 +183,26 @@ describe('to recover', () => {
     await expect(stage.serve()).rejects.toMatchObject({ code: 'ERR_UNBEARER_INTEGRITY' })
   })
 
+  it('is not for an operator who is no admin', async () => {
+    stage = await createStage()
+    const { d, ...jwk } = generateKey('Ed25519')
+    const serving = await stage.serve()
+    const viewer = { role: 'operator', name: 'viewer', jwk, roles: ['viewer', 'revoker', 'policy-author'] }
+    await control(stage, serving, 'operator', 'key.enrol', viewer)
+    await serving.close()
+    rmSync(headOf())
+    const operator = importKey({ ...jwk, d })
+    const asked = acceptHead(stage.prepared.config, { operator, keepBudgets: false, notice: () => undefined })
+    await expect(asked).rejects.toMatchObject({ reason: 'identity.key-role' })
+  })
+
   it('is not for an operator whose revocation only the journal knows', async () => {
     stage = await createStage()
     await loseSomething()
     const serving = await stage.serve()
+    const { d: _d, ...jwk } = generateKey('Ed25519')
+    const second = { role: 'operator', name: 'second', jwk, roles: ['admin'] }
+    await control(stage, serving, 'operator', 'key.enrol', second)
     await control(stage, serving, 'operator', 'revoke', { dimension: 'actor', id: stage.prepared.keys.operator.jkt })
     await serving.close()
     putBack()
