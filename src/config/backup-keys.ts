@@ -39,7 +39,7 @@ export function writeKeys(config: Config, to: string): readonly string[] {
 
 /** Public, but nothing is served without them. */
 function certificateFiles({ tls, engine }: Config): readonly string[] {
-  const certificates = [tls?.cert, ...engine.map((each) => ('tls' in each ? each.tls?.cert : undefined))]
+  const certificates = [tls?.cert, ...engine.map((each) => ('tls' in each ? each.tls.cert : undefined))]
   return certificates.flatMap((cert) => (cert !== undefined && 'file' in cert.source ? [cert.source.file] : []))
 }
 

@@ -3,8 +3,7 @@
  * A folder of plain files as one file: POSIX ustar, so that `tar` reads it. Only what a backup needs: no links, no modes of
  * others, names of at most 100 bytes.
  */
-import { closeSync, fsyncSync, openSync, readSync, statSync, writeSync } from 'node:fs'
-import { mkdirSync } from 'node:fs'
+import { closeSync, fsyncSync, mkdirSync, openSync, readSync, statSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { InputError } from '../core/errors.ts'
 

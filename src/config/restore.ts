@@ -4,6 +4,8 @@
  * made ready beside its place, and only what is complete is put there, the store last.
  */
 import {
+  chmodSync,
+  copyFileSync,
   cpSync,
   existsSync,
   lstatSync,
@@ -12,9 +14,10 @@ import {
   readdirSync,
   readFileSync,
   realpathSync,
+  renameSync,
   rmSync,
+  writeFileSync,
 } from 'node:fs'
-import { chmodSync, copyFileSync, renameSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 
 import { ConfigError, InputError, IntegrityError } from '../core/errors.ts'
