@@ -5,7 +5,7 @@
 import { ConfigError } from '../core/errors.ts'
 import { isJsonObject, type JsonObject } from '../core/json.ts'
 import { parseJson } from '../core/parse-json.ts'
-import type { EngineShape } from './engine-schema.ts'
+import type { CoazShape, EngineShape } from './engine-schema.ts'
 import type { SecretShape } from './schema-parts.ts'
 import type { Secret } from './secrets.ts'
 
@@ -34,7 +34,7 @@ export type EngineConfig =
       readonly identity: 'sub' | 'manual' | 'none'
       readonly instance?: string
     })
-  | (RemoteEngine & { readonly kind: 'authzen'; readonly evaluations: boolean })
+  | (RemoteEngine & { readonly kind: 'authzen'; readonly evaluations: boolean; readonly coaz?: CoazShape })
 
 type At = (path: string) => string
 type ToSecret = (source: SecretShape) => Secret
@@ -59,7 +59,12 @@ export function toEngine(shape: EngineShape, path: string, at: At, secret: ToSec
     }
     case 'authzen':
     default:
-      return { kind: shape.kind, evaluations: shape.evaluations, ...toRemote(shape, path, at, secret) }
+      return {
+        kind: shape.kind,
+        evaluations: shape.evaluations,
+        ...(shape.coaz === undefined ? {} : { coaz: shape.coaz }),
+        ...toRemote(shape, path, at, secret),
+      }
   }
 }
 

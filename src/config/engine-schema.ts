@@ -3,6 +3,7 @@
  * The engines of `unbearer.yaml` as they are written: one strict shape for each kind. Part of `schema.ts`.
  */
 import { z } from 'zod'
+import type { JsonObject } from '../core/json.ts'
 import { about, secret, text, type SecretShape } from './schema-parts.ts'
 
 interface RemoteShape {
@@ -16,6 +17,13 @@ interface RemoteShape {
       }
     | undefined
   readonly input?: Readonly<Record<string, unknown>> | undefined
+}
+
+/** As it is used; a mapping is plain JSON. */
+export interface CoazShape {
+  readonly audience: string
+  readonly strict: boolean
+  readonly mappings: Readonly<Record<string, JsonObject>>
 }
 
 export type EngineShape =
@@ -35,7 +43,7 @@ export type EngineShape =
       readonly identity: 'sub' | 'manual' | 'none'
       readonly instance?: string | undefined
     })
-  | (RemoteShape & { readonly kind: 'authzen'; readonly evaluations: boolean })
+  | (RemoteShape & { readonly kind: 'authzen'; readonly evaluations: boolean; readonly coaz?: CoazShape | undefined })
 
 const kind = <T extends string>(name: T, description: string) =>
   z.literal(name).meta(about(description, 'Nothing by itself.'))
@@ -138,6 +146,35 @@ export const engineShape: z.ZodType<EngineShape> = z.discriminatedUnion(
           about(
             'Ask in one exchange what is permitted and what an approval would permit. For a decision point that is far away.',
             'Nothing.',
+          ),
+        ),
+      coaz: z
+        .strictObject({
+          audience: text.meta(about('What stands for `token.aud`.', 'Policies are asked about another server.')),
+          strict: z
+            .boolean()
+            .default(false)
+            .meta(
+              about(
+                'Only the methods of the draft; else those that MCP 2026-07-28 added too.',
+                'More methods that a policy may permit.',
+              ),
+            ),
+          mappings: z
+            .record(z.string(), z.record(z.string(), z.json()))
+            .default({})
+            .meta(
+              about(
+                'By `upstream/tool`, the value of `x-authzen-mapping` that somebody has read in the schema of the tool and copied.',
+                'Policies are asked about something harmless instead of what is done.',
+              ),
+            ),
+        })
+        .optional()
+        .meta(
+          about(
+            'Ask in the words of the COAZ-MCP mappings (Draft 1, July 2026). Needs `@marcbachmann/cel-js`. Default: the engine document.',
+            'See its keys.',
           ),
         ),
       ...remote,

@@ -70,13 +70,19 @@ anomaly: { falsePositivesPerTask: 0.01 }
   - { kind: opa-wasm, bundle: b.tar.gz, entrypoint: agents/allow, input: { user: /subject/id, n: 1 } }
   - { kind: topaz, url: "https://127.0.0.1:8383", path: agents.tools }
   - { kind: authzen, url: https://pdp.example, evaluations: true }
+  - kind: authzen
+    url: https://pdp.example
+    coaz: { audience: https://mcp.example, mappings: { crm/get: { evaluation: { subject: { id: $token.sub } } } } }
 `,
     )
-    expect(engine.map(({ kind }) => kind)).toEqual(['cedar', 'opa', 'opa-wasm', 'topaz', 'authzen'])
+    expect(engine.map(({ kind }) => kind)).toEqual(['cedar', 'opa', 'opa-wasm', 'topaz', 'authzen', 'authzen'])
     expect(engine[1]).toMatchObject({ path: 'agents/allow', tls: { ca: expect.stringMatching(/^\/.*ca\.pem$/) } })
     expect(engine[1]).toHaveProperty('secrets.authorization.source', { env: 'T' })
     expect(engine[2]).toMatchObject({ input: { user: '/subject/id', n: 1 } })
     expect(engine[3]).toMatchObject({ decision: 'allowed', identity: 'sub' })
+    expect(engine[5]).toMatchObject({
+      coaz: { strict: false, mappings: { 'crm/get': { evaluation: { subject: { id: '$token.sub' } } } } },
+    })
   })
 
   it.each([

@@ -4,10 +4,12 @@
  * requests already (§5); obligations come back in the context of the answer.
  */
 import { createHash } from 'node:crypto'
+import type { EngineDocument } from '../core/engine-document.ts'
 import { ConfigError, InputError, UnavailableError } from '../core/errors.ts'
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import { isJsonArray } from '../core/pointer.ts'
 import type { Engine } from '../ports/engine.ts'
+import { createCoazQuestion, joinAnswers, type CoazEngineOptions, type CoazQuestion } from './coaz-question.ts'
 import { createEngineHttp, isAway, type EngineConnection, type EngineHttp, type EngineResponse } from './http-client.ts'
 import { createJsonEngine, readObligations, type JsonAnswer } from './json-engine.ts'
 import { assertAnswers } from './start.ts'
@@ -20,6 +22,8 @@ export interface AuthzenEngineOptions extends EngineConnection {
    * Default: the second question follows a denial.
    */
   readonly evaluations?: boolean
+  /** Ask in the words of the COAZ-MCP mappings; then neither `input` nor `evaluations` counts. */
+  readonly coaz?: CoazEngineOptions
 }
 
 interface Endpoints {
@@ -43,9 +47,10 @@ const PROBE: JsonObject = {
  * Does not follow an access request (ARAP): a denial that somebody elsewhere could lift is a denial.
  */
 export async function createAuthzenEngine(options: AuthzenEngineOptions): Promise<Engine> {
-  const { input, evaluations = false } = options
+  const { input, coaz, evaluations = false } = options
+  const toQuestion = coaz === undefined ? undefined : await createCoazQuestion(coaz)
   const http = createEngineHttp(options)
-  const endpoints = await discover(http, evaluations).catch((cause: unknown) => {
+  const endpoints = await discover(http, evaluations || coaz !== undefined).catch((cause: unknown) => {
     http.close()
     throw cause
   })
@@ -61,11 +66,19 @@ export async function createAuthzenEngine(options: AuthzenEngineOptions): Promis
             toAnswers(readBody(await http.post(endpoints.evaluations, { evaluations: [asked, approved] }))),
         }
       : {}),
+    ...(toQuestion === undefined
+      ? {}
+      : { askAbout: async (document: EngineDocument) => askCoaz(http, endpoints, toQuestion(document)) }),
     problems: async () => findProblems(http, endpoints),
     close: () => http.close(),
   })
   await assertAnswers(engine, async () => http.probe(endpoints.evaluation, PROBE))
   return engine
+}
+
+async function askCoaz(http: EngineHttp, endpoints: Endpoints, question: CoazQuestion): Promise<JsonAnswer> {
+  const body = readBody(await http.post(endpoints[question.api], question.request))
+  return question.api === 'evaluation' ? toAnswer(body) : joinAnswers(question, body, toAnswer)
 }
 
 /** The well-known segment stands between host and path (§9.2). */

@@ -6,6 +6,7 @@
  * A mapping decides what policy is asked about, so that only an operator's counts: what an upstream declares in
  * `inputSchema["x-authzen-mapping"]` is copied into the configuration by a person or not used at all.
  */
+import { ConfigError } from '../core/errors.ts'
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import { isJsonArray } from '../core/pointer.ts'
 
@@ -36,11 +37,11 @@ export interface CoazOptions {
 }
 
 /**
- * Loads the CEL engine (an optional peer). Throws what the import throws. The mapper itself never throws: whatever cannot
+ * Loads the CEL engine, an optional peer; throws `ConfigError` where it is not installed. The mapper itself never throws: whatever cannot
  * be mapped is refused, and an unknown method too. It asks nobody and does not look at what a decision point answers.
  */
 export async function createCoazMapper({ strict }: CoazOptions): Promise<CoazMapper> {
-  const { Environment } = await import('@marcbachmann/cel-js')
+  const { Environment } = await importCel()
   const environment = new Environment({ enableOptionalTypes: true, unlistedVariablesAreDyn: false })
     .registerVariable('params', 'map')
     .registerVariable('token', 'map')
@@ -55,6 +56,14 @@ export async function createCoazMapper({ strict }: CoazOptions): Promise<CoazMap
     } catch {
       return { kind: 'refuse', code: -32602 }
     }
+  }
+}
+
+async function importCel(): Promise<typeof import('@marcbachmann/cel-js')> {
+  try {
+    return await import('@marcbachmann/cel-js')
+  } catch (cause) {
+    throw new ConfigError('`coaz` needs the package `@marcbachmann/cel-js`, install it', { cause })
   }
 }
 

@@ -26,6 +26,8 @@ export interface JsonEngineOptions {
   readonly version: () => string
   /** How the document is arranged for these policies: see `arrange`. Absent: as it is. */
   readonly input?: JsonObject
+  /** In place of all other questions, where the question depends on the document; it never challenges. Throws as `ask`. */
+  readonly askAbout?: (document: EngineDocument) => Promise<JsonAnswer>
   /** Throws for every fault: `UnavailableError` where nobody answered, anything else where the answer is none. */
   readonly ask: (input: Json) => Promise<JsonAnswer>
   /**
@@ -75,10 +77,14 @@ export function createJsonEngine(options: JsonEngineOptions): Engine {
 }
 
 async function evaluate(
-  { ask, askBoth, input }: JsonEngineOptions,
+  { ask, askBoth, askAbout, input }: JsonEngineOptions,
   document: EngineDocument,
 ): Promise<readonly [JsonAnswer, PolicyVerdict['outcome']]> {
   readFacts(document)
+  if (askAbout !== undefined) {
+    const answer = await askAbout(document)
+    return [answer, answer.outcome]
+  }
   const asked = toInput(document, input)
   const approved = toInput(approvedHypothetically(document), input)
   const mayDiffer = document.context['approved'] !== true && isSeen(input)

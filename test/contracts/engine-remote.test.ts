@@ -146,6 +146,17 @@ const WIRES: Readonly<Record<string, EngineWire>> = {
     answer: (decision) => JSON.stringify({ decision, evaluations: [{ decision }, { decision: false }] }),
     other: (_path, url) => ({ status: 200, body: JSON.stringify(toMetadata(url)) }),
   },
+  'authzen, by COAZ': {
+    make: async (url) =>
+      createAuthzenEngine({
+        url,
+        timeoutMs: 300,
+        coaz: { audience: 'https://mcp.invalid', strict: true, mappings: {} },
+      }),
+    isQuestion: (path) => path === '/access/v1/evaluation',
+    answer: (decision) => JSON.stringify({ decision }),
+    other: (_path, url) => ({ status: 200, body: JSON.stringify(toMetadata(url)) }),
+  },
 }
 
 describe.each(Object.entries(WIRES))('the wire of %s', (_kind, wire) => {

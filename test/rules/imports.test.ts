@@ -12,7 +12,7 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
   core: ['core', 'node:crypto'],
   ports: ['ports', 'core'],
   crypto: ['crypto', 'ports', 'core', 'node:', 'jose'],
-  engines: ['engines', 'ports', 'core', 'node:', '@cedar-policy/cedar-wasm', '@open-policy-agent/opa-wasm'],
+  engines: ['engines', 'ports', 'core', 'node:', '@cedar-policy/cedar-wasm', '@open-policy-agent/opa-wasm', '@marcbachmann/cel-js'],
   effects: ['effects', 'ports', 'core', 'libpg-query', '@pgsql/types'],
   stores: ['stores', 'ports', 'core', 'node:'],
   pdp: ['pdp', 'core', 'ports', 'crypto', 'node:'],
