@@ -21,6 +21,7 @@ import type {
   StoredRecord,
   Write,
 } from '../ports/store.ts'
+import { createOpenedRecords, type OpenedRecords } from './opened-records.ts'
 import { assertMaster, createSubjectKeys, type SealingKey, type SubjectKeys, toJson } from './subject-keys.ts'
 
 export interface Owned {
@@ -59,11 +60,12 @@ export function createSealedStore(inner: Store, source: () => MasterKey): Sealed
     return master
   }
   const keys = createSubjectKeys(inner, toMaster)
+  const opened = createOpenedRecords()
   const sealed: SealedStore = {
     log: inner.log,
-    get: async (names) => openRecords(keys, await inner.get(names)),
+    get: async (names) => openRecords(keys, opened, await inner.get(names)),
     list: async (prefix, options) => {
-      const records = await openRecords(keys, await inner.list(prefix, options))
+      const records = await openRecords(keys, opened, await inner.list(prefix, options))
       return records.filter((record) => record !== undefined)
     },
     async commit(unit) {
@@ -93,7 +95,11 @@ export function createSealedStore(inner: Store, source: () => MasterKey): Sealed
         return { key: record.key, ...(tag === undefined ? {} : { tag }) }
       })
     },
-    destroyKey: async (subject, unit) => destroyKey(sealed, keys, tagOf(await toMaster(), subject), unit),
+    async destroyKey(subject, unit) {
+      const destroyed = await destroyKey(sealed, keys, tagOf(await toMaster(), subject), unit)
+      opened.clear()
+      return destroyed
+    },
     scrub: async (options) => inner.scrub(options),
     check: async () => inner.check(),
     close: async () => inner.close(),
@@ -166,8 +172,10 @@ function toSealedUnit(
 /** Opens what is sealed; what was erased reads as null, under the version that it has. */
 async function openRecords(
   keys: SubjectKeys,
-  records: readonly (StoredRecord | undefined)[],
+  opened: OpenedRecords,
+  stored: readonly (StoredRecord | undefined)[],
 ): Promise<readonly (StoredRecord | undefined)[]> {
+  const records = stored.map((record) => (record === undefined ? undefined : toKnown(opened, record)))
   const forms = records.map((record) => (record === undefined ? undefined : toSealed(record)))
   const tags = new Set(forms.flatMap((form) => form?.tag ?? []))
   if (tags.size === 0) return records
@@ -176,13 +184,21 @@ async function openRecords(
     const form = forms[i]
     if (record === undefined || form === undefined) return record
     const key = keys.find(states.get(form.tag), form.tag, form.keyId)
-    const value = key === undefined ? null : parseRecord(open(key, { kind: 'record', id: record.key }, form))
-    return { ...record, value }
+    if (key === undefined) return { ...record, value: null }
+    const text = Buffer.from(open(key, { kind: 'record', id: record.key }, form)).toString()
+    opened.keep(record.key, record.version, text)
+    return { ...record, value: parseText(text) }
   })
 }
 
-function parseRecord(bytes: Uint8Array): Json {
-  const value: Json = JSON.parse(Buffer.from(bytes).toString())
+/** A record that was opened before, or as it is. */
+function toKnown(opened: OpenedRecords, record: StoredRecord): StoredRecord {
+  const text = opened.find(record.key, record.version)
+  return text === undefined ? record : { ...record, value: parseText(text) }
+}
+
+function parseText(text: string): Json {
+  const value: Json = JSON.parse(text)
   return value
 }
 
