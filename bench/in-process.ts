@@ -69,13 +69,15 @@ async function serve({ authenticator, pep }: Composed, received: ReceivedRequest
   return { status: 200, body: JSON.stringify({ jsonrpc: '2.0', id, result: enforced.output }) }
 }
 
-function readObject(body: Uint8Array): JsonObject {
+/** A body that is a JSON object. */
+export function readObject(body: Uint8Array): JsonObject {
   const value = parseJson(body)
   if (!isJsonObject(value)) throw new InputError('the body must be a JSON object')
   return value
 }
 
-function toAccessRequest(id: string, { actor, proof, task }: Caller, params: JsonObject): AccessRequest {
+/** The request of a call of `calls.ts`, by a caller who has proved who it is. */
+export function toAccessRequest(id: string, { actor, proof, task }: Caller, params: JsonObject): AccessRequest {
   const { name, arguments: given } = params
   if (task === undefined || typeof name !== 'string' || !isJsonObject(given))
     throw new InputError('not a call of a task')
