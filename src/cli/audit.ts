@@ -17,6 +17,7 @@ import {
   type LogReader,
   type Store,
 } from '../index.ts'
+import { archiveLog } from '../server/audit-archive.ts'
 import { exportLog, type ExportOptions } from '../server/audit-export.ts'
 import { type AuditOptions, type AuditReport, verifyExport, verifyStore } from '../server/audit.ts'
 import { toDisplay, toDisplayText } from '../server/display.ts'
@@ -31,6 +32,19 @@ export async function auditExport(log: LogReader, dir: string, options: ExportOp
       exitCode: 0,
       text: `exported ${size} entries to \`${dir}\``,
       json: { ok: true, entries: size, checkpoint: text },
+    }
+  })
+}
+
+/** `audit archive DIR`. Exit code 1 when the archive is damaged or of another history. */
+export async function auditArchive(log: LogReader, dir: string, options: ExportOptions): Promise<CommandResult> {
+  return attempt(async () => {
+    const { checkpoint, before } = await archiveLog(log, dir, options)
+    const added = checkpoint.size - before
+    return {
+      exitCode: 0,
+      text: `archived ${added} new entries, ${checkpoint.size} in all, in \`${dir}\``,
+      json: { ok: true, entries: checkpoint.size, added, checkpoint: checkpoint.text },
     }
   })
 }

@@ -6,7 +6,7 @@ import { ConfigError, IntegrityError } from '../core/errors.ts'
 import { loadConfig } from '../config/load.ts'
 import { openForReading, type Reading } from '../config/reading.ts'
 import { toDisplayText } from '../server/display.ts'
-import { auditExport, auditShow, auditTail, auditVerify } from './audit.ts'
+import { auditArchive, auditExport, auditShow, auditTail, auditVerify } from './audit.ts'
 import type { Answer, Call, Command } from './command.ts'
 import type { CommandResult } from './tools.ts'
 
@@ -28,6 +28,23 @@ export const auditCommands: readonly Command[] = [
     operands: [1, 1],
     run: async (call) =>
       withReading(call, async ({ store, vkey }) => toAnswer(await auditExport(store.log, call.operand(0), { vkey }))),
+  },
+  {
+    words: 'audit archive',
+    usage: 'DIR',
+    summary: 'add what is new in the log to an archive of it',
+    about: [
+      'An export that grows: the first run writes it, each further run verifies every byte that is there, proves that the live',
+      'log begins with it, and adds the tiles that are new. For a folder on another machine or a disk that cannot be rewritten;',
+      '`audit verify DIR` works on it as on an export. Nothing is removed from the live store: entries are the small part of it',
+      '(docs/reference/evidence.md), and evidence goes by its retention. Exit code 1 when the archive was damaged, or is not the',
+      'beginning of this log; then it is left as it is.',
+    ].join('\n'),
+    example: 'unbearer audit archive /mnt/archive/unbearer-log',
+    options: [],
+    operands: [1, 1],
+    run: async (call) =>
+      withReading(call, async ({ store, vkey }) => toAnswer(await auditArchive(store.log, call.operand(0), { vkey }))),
   },
   {
     words: 'audit verify',

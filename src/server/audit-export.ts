@@ -30,12 +30,12 @@ export async function exportLog(log: LogReader, dir: string, { vkey, onProgress 
   await takeFolder(dir)
   const tiles = toTiles(checkpoint.size)
   for (const [i, tile] of tiles.entries()) {
-    await put(dir, toTilePath(tile), await readTile(log, tile))
+    await putFile(dir, toTilePath(tile), await readTile(log, tile))
     onProgress?.(i + 1, tiles.length)
   }
-  await put(dir, VKEY_FILE, `${vkey}\n`)
+  await putFile(dir, VKEY_FILE, `${vkey}\n`)
   // Last, so that an export that was cut short has none and does not pass for a whole one.
-  await put(dir, CHECKPOINT_FILE, text)
+  await putFile(dir, CHECKPOINT_FILE, text)
   return checkpoint
 }
 
@@ -45,7 +45,8 @@ async function takeFolder(dir: string): Promise<void> {
   if (found.length > 0) throw new InputError(`\`${dir}\` is not empty; give a new folder`)
 }
 
-async function readTile(log: LogReader, { level, index, width }: Tile): Promise<Uint8Array> {
+/** The bytes of a tile, as stored. Throws `IntegrityError` when a node is missing. */
+export async function readTile(log: LogReader, { level, index, width }: Tile): Promise<Uint8Array> {
   const start = index * TILE_WIDTH
   if (level === 'entries') return toBundle(await log.entries(start, start + width))
   const hashes: Uint8Array[] = []
@@ -58,8 +59,9 @@ async function readTile(log: LogReader, { level, index, width }: Tile): Promise<
   return Buffer.concat(hashes)
 }
 
-async function put(dir: string, path: string, content: Uint8Array | string): Promise<void> {
+/** Writes a file of an export, and waits for the disk. */
+export async function putFile(dir: string, path: string, content: Uint8Array | string): Promise<void> {
   const file = join(dir, path)
   await mkdir(dirname(file), { recursive: true })
-  await writeFile(file, content)
+  await writeFile(file, content, { flush: true })
 }
