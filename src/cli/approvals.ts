@@ -9,20 +9,11 @@ import { InputError } from '../core/errors.ts'
 import type { Json } from '../core/json.ts'
 import { signBytes } from '../crypto/keys.ts'
 import { toApprovalMessage, type ApprovalRecord, type Verdict } from '../server/approvals.ts'
-import {
-  KEY_OPTION,
-  SERVER_OPTION,
-  toMemberText,
-  toTable,
-  toTime,
-  type Answer,
-  type Call,
-  type Command,
-} from './command.ts'
+import { callingOptions, toMemberText, toTable, toTime, type Answer, type Call, type Command } from './command.ts'
 import { callOnce, toAddress, withControl } from './control-client.ts'
 import { toPresented } from './presented.ts'
 
-const OPTIONS = [KEY_OPTION('keys/approver.jwk'), SERVER_OPTION]
+const OPTIONS = callingOptions('keys/approver.jwk')
 const YES = { name: 'yes', about: 'do not ask again on a terminal' }
 const ABOUT_ANSWER = [
   'Shows the action as it will be done, what it was computed to do and where its arguments come from, then signs the answer',

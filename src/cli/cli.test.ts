@@ -137,7 +137,7 @@ describe('unbearer init', () => {
   })
 })
 
-describe('operator commands without a server', () => {
+describe('operator commands without a server', { timeout: 120_000 }, () => {
   it('enrol, grant, open, revoke, and verify what was logged', async () => {
     const key = join(dir, 'bot.jwk')
     expect(await inside('agents', 'enrol', 'bot', '--new', key)).toMatchObject({ exit: 0 })

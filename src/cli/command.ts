@@ -73,7 +73,22 @@ export const KEY_OPTION = (fallback: string): Option => ({
 export const SERVER_OPTION: Option = {
   name: 'server',
   value: 'URL',
-  about: 'ask this running server instead of the one of the configuration',
+  about: 'ask this running server; needs no configuration when `--key` is given',
+}
+export const CA_OPTION: Option = {
+  name: 'ca',
+  value: 'FILE.pem',
+  about: 'trust only the certificates in this file, for a server with a certificate of your own',
+}
+export const PASSPHRASE_OPTION: Option = {
+  name: 'passphrase-fd',
+  value: 'N',
+  about: 'read the passphrase of the key from this file descriptor (default: ask on the terminal)',
+}
+
+/** What every command takes that calls the control plane. `fallback` is the key that asks by default. */
+export function callingOptions(fallback: string): readonly Option[] {
+  return [KEY_OPTION(fallback), PASSPHRASE_OPTION, SERVER_OPTION, CA_OPTION]
 }
 
 /** An error in how a command was called; `run.ts` adds where to read more. */

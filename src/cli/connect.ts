@@ -5,7 +5,8 @@
 import { ConfigError } from '../core/errors.ts'
 import { readKeyFile } from '../crypto/keys.ts'
 import { waitForSignal } from './signals.ts'
-import { usageError, type Answer, type Call, type Command } from './command.ts'
+import { trustOnly } from './trust.ts'
+import { CA_OPTION, usageError, type Answer, type Call, type Command } from './command.ts'
 
 export const connectCommand: Command = {
   words: 'connect',
@@ -19,6 +20,7 @@ export const connectCommand: Command = {
   example: 'unbearer connect http://127.0.0.1:8700/mcp/orders --key ./keys/support-agent.jwk --stdio',
   options: [
     { name: 'key', value: 'FILE.jwk', about: 'the private key of the agent' },
+    CA_OPTION,
     { name: 'task', value: 'TXN', about: 'the task to act in (default: one of its own, without a purpose)' },
     { name: 'stdio', about: 'speak MCP over standard input and output' },
     { name: 'listen', value: 'ADDRESS:PORT', about: 'speak MCP over streamable HTTP on this address' },
@@ -32,6 +34,8 @@ async function connect(call: Call): Promise<Answer> {
   if (!URL.canParse(url)) throw usageError(`\`${url}\` is not a URL`)
   const [stdio, listen, txn] = [call.flag('stdio'), call.text('listen'), call.text('task')]
   if (stdio === (listen !== undefined)) throw usageError('give either `--stdio` or `--listen`')
+  const ca = call.text('ca')
+  if (ca !== undefined) trustOnly(ca)
   const key = await readKeyFile(call.need('key'))
   if (key.privateKey === undefined) throw new ConfigError('the key is public, the private key of the agent is needed')
   const { createSigningFetch, runListenBridge, runStdioBridge } = await import('../client/index.ts')

@@ -14,6 +14,9 @@ import { ConfigError, RefusedError, UnavailableError } from '../core/errors.ts'
 import type { Json, JsonObject } from '../core/json.ts'
 import { importKey, readKeyFile, signBytes, verifyBytes, type KeyPair } from '../crypto/keys.ts'
 import { printNotice, type Call } from './command.ts'
+import { toPassphrase } from './passphrase.ts'
+import { assertNotSpawned } from './spawned.ts'
+import { trustAlso, trustOnly } from './trust.ts'
 
 /** A way to call the control plane as one key. */
 export interface ControlClient {
@@ -22,23 +25,62 @@ export interface ControlClient {
 }
 
 export interface ControlAddress {
-  readonly config: Config
   /** The file of the private key that asks. */
   readonly keyFile: string
-  /** A running server; without it the configuration decides. */
-  readonly server?: string
+  /** Asked only when the key is sealed. */
+  readonly passphrase: () => Promise<string>
+  /** A running server, or the configuration that says where the state is. */
+  readonly at: { readonly server: string } | { readonly config: Config }
 }
 
-/** The address of a command: `--config`, `--key` (default `keys/<role>.jwk`), `--server`. */
-export async function toAddress(call: Call, role: 'operator' | 'host' | 'approver'): Promise<ControlAddress> {
+export interface AddressOptions {
+  /** The option that names the key that asks, where `--key` is something else. */
+  readonly keyOption?: string
+  readonly passphraseOption?: string
+}
+
+/**
+ * The address of a command: `--server` or `--config`, `--key` (default `keys/<role>.jwk` beside the configuration), `--ca`.
+ * With `--server` and `--key` no configuration is read: that is another machine. Throws `RefusedError` when the command was
+ * started by a tool server of the gateway.
+ */
+export async function toAddress(
+  call: Call,
+  role: 'operator' | 'host' | 'approver',
+  options: AddressOptions = {},
+): Promise<ControlAddress> {
+  // The application around agents is a program, and may well be started by another one; the others are people.
+  if (role !== 'host') assertNotSpawned()
+  const { keyOption = 'key', passphraseOption } = options
+  const [server, given, ca] = [call.text('server'), call.text(keyOption), call.text('ca')]
+  const passphrase = toPassphrase(call, passphraseOption)
+  if (ca !== undefined) trustOnly(ca)
+  if (server !== undefined && given !== undefined) return { at: { server }, keyFile: given, passphrase }
+  const config = await loadOrExplain(call, server, keyOption)
+  const keyFile = given ?? join(config.dir, 'keys', `${role}.jwk`)
+  if (ca === undefined && server === undefined) trustOwn(config)
+  return { at: server === undefined ? { config } : { server }, keyFile, passphrase }
+}
+
+async function loadOrExplain(call: Call, server: string | undefined, keyOption: string): Promise<Config> {
   const { loadConfig } = await import('../config/load.ts')
-  const config = await loadConfig(call.config)
-  const server = call.text('server')
-  return {
-    config,
-    keyFile: call.text('key') ?? join(config.dir, 'keys', `${role}.jwk`),
-    ...(server === undefined ? {} : { server }),
+  try {
+    return await loadConfig(call.config)
+  } catch (cause) {
+    if (server === undefined || call.text('config') !== undefined) throw cause
+    throw new ConfigError(
+      `with \`--server\` and without a configuration, say which key asks: \`--${keyOption} FILE.jwk\``,
+      {
+        cause,
+      },
+    )
   }
+}
+
+/** What the configuration says that it is reached under; a certificate that signed itself vouches for itself. */
+function trustOwn({ tls }: Config): void {
+  if (tls?.ca !== undefined) trustOnly(tls.ca)
+  else if (tls !== undefined && 'file' in tls.cert.source) trustAlso(tls.cert.source.file)
 }
 
 /**
@@ -46,13 +88,13 @@ export async function toAddress(call: Call, role: 'operator' | 'host' | 'approve
  * that is not enrolled, `UnavailableError` when the store is taken and no server answers.
  */
 export async function withControl<T>(address: ControlAddress, work: (client: ControlClient) => Promise<T>): Promise<T> {
-  const key = await readKeyFile(address.keyFile)
-  if (key.privateKey === undefined)
-    throw new ConfigError(`\`${address.keyFile}\` holds a public key, a private one is needed`)
-  if (address.server !== undefined) return work(await toRemote(address.server, key))
-  if (address.config.store.kind === 'memory') return work(await toRemote(toOrigin(address.config), key))
-  const opened = await openLocally(address.config)
-  if (opened === undefined) return work(await toRemote(toOrigin(address.config), key))
+  const { at, keyFile, passphrase } = address
+  const key = await readKeyFile(keyFile, passphrase)
+  if (key.privateKey === undefined) throw new ConfigError(`\`${keyFile}\` holds a public key, a private one is needed`)
+  if ('server' in at) return work(await toRemote(at.server, key))
+  if (at.config.store.kind === 'memory') return work(await toRemote(toOrigin(at.config), key))
+  const opened = await openLocally(at.config)
+  if (opened === undefined) return work(await toRemote(toOrigin(at.config), key))
   try {
     const by = await prove(await opened.services.keys.find(key.jkt), key)
     return await work({ key, call: async (method, params) => opened.control.call(method, params, by) })

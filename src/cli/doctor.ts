@@ -11,7 +11,7 @@ import type { DecidedMode } from '../core/mode.ts'
 import { fromRecord } from '../core/records.ts'
 import { toDisplayText } from '../server/display.ts'
 import type { ModeOverview } from '../server/modes.ts'
-import { KEY_OPTION, printNotice, SERVER_OPTION, toText, type Answer, type Call, type Command } from './command.ts'
+import { callingOptions, printNotice, toText, type Answer, type Call, type Command } from './command.ts'
 import { callOnce, toAddress, type ControlAddress } from './control-client.ts'
 import { toModeNotes } from './modes.ts'
 
@@ -25,7 +25,7 @@ export const doctorCommand: Command = {
     'Exit code 1 when something must be mended. It does not verify the log: `audit verify` does.',
   ].join('\n'),
   example: 'unbearer doctor --config /etc/unbearer/unbearer.yaml',
-  options: [KEY_OPTION('keys/operator.jwk'), SERVER_OPTION],
+  options: callingOptions('keys/operator.jwk'),
   operands: [0, 0],
   run: doctor,
 }

@@ -9,10 +9,13 @@ import { KEY_ROLES, OPERATOR_ROLES, type EnrolledKey, type KeyRole } from '../co
 import type { Json } from '../core/json.ts'
 import { isOperatorRole, rolesOf } from '../core/operator-roles.ts'
 import { fromRecord } from '../core/records.ts'
-import { generateKey, readKeyFile, writeKeyFile } from '../crypto/keys.ts'
+import { generateKey, importKey, readKeyFile, writeKeyFile, type KeyPair } from '../crypto/keys.ts'
 import { toDisplayText } from '../server/display.ts'
 import {
+  CA_OPTION,
+  callingOptions,
   KEY_OPTION,
+  PASSPHRASE_OPTION,
   SERVER_OPTION,
   toMemberText,
   toTable,
@@ -23,6 +26,7 @@ import {
   type Command,
 } from './command.ts'
 import { callOnce, toAddress } from './control-client.ts'
+import { readNewPassphrase, toPassphrase } from './passphrase.ts'
 
 interface RoleText {
   readonly role: KeyRole
@@ -49,6 +53,11 @@ const ROLE_OPTION = {
   about: `what it may do: ${OPERATOR_ROLES.join(', ')}; may be repeated`,
 }
 
+const SEALED = [
+  { name: 'sealed', about: 'with `--new`: ask on the terminal for a passphrase, and seal the key under it' },
+  { ...PASSPHRASE_OPTION, about: 'with `--new`: seal the key under the passphrase from this file descriptor' },
+]
+
 export const enrolCommands: readonly Command[] = ROLES.map(({ role, words, what }) => ({
   words: `${words} enrol`,
   usage: `NAME ${role === 'operator' ? '--role ROLE… ' : ''}(--key FILE.jwk | --new FILE.jwk)`,
@@ -62,8 +71,11 @@ export const enrolCommands: readonly Command[] = ROLES.map(({ role, words, what 
     ...(role === 'operator' ? [ROLE_OPTION] : []),
     { name: 'key', value: 'FILE.jwk', about: 'the key to enrol, a public or private JWK' },
     { name: 'new', value: 'FILE.jwk', about: 'make a new Ed25519 key and write it here, mode 0600' },
+    ...(role === 'operator' || role === 'approver' ? SEALED : []),
     { ...KEY_OPTION('keys/operator.jwk'), name: 'as' },
+    { ...PASSPHRASE_OPTION, name: 'as-passphrase-fd', about: 'read the passphrase of the key that asks from here' },
     SERVER_OPTION,
+    CA_OPTION,
   ],
   operands: [1, 1],
   run: async (call) => enrol(call, role),
@@ -79,7 +91,7 @@ export const keyCommands: readonly Command[] = [
       'admin stays one. To take everything away, `unbearer revoke actor NAME`.',
     ].join('\n'),
     example: 'unbearer operators roles operator-2 --role viewer --role revoker',
-    options: [ROLE_OPTION, KEY_OPTION('keys/operator.jwk'), SERVER_OPTION],
+    options: [ROLE_OPTION, ...callingOptions('keys/operator.jwk')],
     operands: [1, 1],
     run: changeRoles,
   },
@@ -92,8 +104,7 @@ export const keyCommands: readonly Command[] = [
     example: 'unbearer keys list --of operator',
     options: [
       { name: 'of', value: 'ROLE', about: `only keys of this role: ${KEY_ROLES.join(', ')}` },
-      KEY_OPTION('keys/operator.jwk'),
-      SERVER_OPTION,
+      ...callingOptions('keys/operator.jwk'),
     ],
     operands: [0, 0],
     run: list,
@@ -138,13 +149,11 @@ async function enrol(call: Call, role: KeyRole): Promise<Answer> {
   const [given, fresh] = [call.text('key'), call.text('new')]
   if ((given === undefined) === (fresh === undefined)) throw usageError('give either `--key` or `--new`')
   const roles = role === 'operator' ? { roles: readRoles(call) } : {}
-  const as = call.text('as')
-  const address = await toAddress({ ...call, text: (name) => (name === 'key' ? as : call.text(name)) }, 'operator')
-  if (fresh !== undefined) await writeKeyFile(fresh, { ...generateKey('Ed25519') })
+  const address = await toAddress(call, 'operator', { keyOption: 'as', passphraseOption: 'as-passphrase-fd' })
+  const { jwk } = fresh === undefined ? await readKeyFile(given ?? '', toPassphrase(call)) : await makeKey(call, fresh)
   try {
-    const { jwk } = await readKeyFile(given ?? fresh ?? '')
     const enrolled = await callOnce(address, 'key.enrol', { role, name: call.operand(0), ...roles, jwk: { ...jwk } })
-    return { exit: 0, json: enrolled, text: describe(enrolled, role, fresh) }
+    return { exit: 0, json: enrolled, text: describe(enrolled, role, fresh, wantsSealed(call)) }
   } catch (fault) {
     // A key that nobody enrolled is of no use, and its file would be in the way of the next try.
     if (fresh !== undefined) await rm(fresh, { force: true })
@@ -152,10 +161,22 @@ async function enrol(call: Call, role: KeyRole): Promise<Answer> {
   }
 }
 
-function describe(enrolled: Json, role: KeyRole, file: string | undefined): string {
+function wantsSealed(call: Call): boolean {
+  return call.flag('sealed') || call.text('passphrase-fd') !== undefined
+}
+
+/** Sealed when a passphrase was given or is to be asked for; the file shows which, so that nobody has to remember. */
+async function makeKey(call: Call, file: string): Promise<KeyPair> {
+  const passphrase = wantsSealed(call) ? await readNewPassphrase(call) : undefined
+  const jwk = generateKey('Ed25519')
+  await writeKeyFile(file, { ...jwk }, passphrase)
+  return importKey({ ...jwk })
+}
+
+function describe(enrolled: Json, role: KeyRole, file: string | undefined, sealed: boolean): string {
   const [name, jkt] = [toMemberText(enrolled, 'name'), toMemberText(enrolled, 'jkt')]
   const lines = [`enrolled the ${role} \`${name}\`, thumbprint ${jkt}`]
-  if (file !== undefined) lines.push(`its private key is in ${file}, readable by you only`)
+  if (file !== undefined) lines.push(`its private key is in ${file}, readable by you only${sealed ? ', sealed' : ''}`)
   if (role === 'agent') lines.push('it may act once it has a grant: `unbearer grant create --help`')
   return lines.join('\n')
 }

@@ -9,19 +9,10 @@ import { ConfigError } from '../core/errors.ts'
 import { isJsonObject, type Json } from '../core/json.ts'
 import { fromRecord } from '../core/records.ts'
 import { toDisplay, toDisplayText } from '../server/display.ts'
-import {
-  KEY_OPTION,
-  SERVER_OPTION,
-  toMemberText,
-  toTable,
-  toTime,
-  type Answer,
-  type Call,
-  type Command,
-} from './command.ts'
+import { callingOptions, toMemberText, toTable, toTime, type Answer, type Call, type Command } from './command.ts'
 import { callOnce, toAddress } from './control-client.ts'
 
-const OPTIONS = [KEY_OPTION('keys/operator.jwk'), SERVER_OPTION]
+const OPTIONS = callingOptions('keys/operator.jwk')
 
 export const grantCommands: readonly Command[] = [
   {

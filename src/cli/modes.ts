@@ -13,19 +13,10 @@ import { fromRecord } from '../core/records.ts'
 import type { EnrolledKey } from '../core/evidence.ts'
 import { toDisplayText } from '../server/display.ts'
 import { signObserve, type ModeOverview } from '../server/modes.ts'
-import {
-  KEY_OPTION,
-  SERVER_OPTION,
-  toTable,
-  toTime,
-  usageError,
-  type Answer,
-  type Call,
-  type Command,
-} from './command.ts'
+import { callingOptions, toTable, toTime, usageError, type Answer, type Call, type Command } from './command.ts'
 import { callOnce, toAddress, withControl, type ControlClient } from './control-client.ts'
 
-const OPTIONS = [KEY_OPTION('keys/operator.jwk'), SERVER_OPTION]
+const OPTIONS = callingOptions('keys/operator.jwk')
 const SCOPE = [
   { name: 'upstream', value: 'NAME', about: 'only this upstream' },
   { name: 'tool', value: 'NAME', about: 'only this tool of the upstream' },
@@ -52,6 +43,7 @@ export const modeCommands: readonly Command[] = [
       { name: 'as-configured', about: 'only where the configuration says `observe`' },
       { name: 'for', value: 'TIME', about: 'how long, for example `8h`; at most `30d`' },
       { name: 'note', value: 'TEXT', about: 'why; it goes into the log' },
+      { name: 'issuer', value: 'URL', about: 'for which installation (default: that of the configuration)' },
       ...OPTIONS,
     ],
     operands: [0, 0],
@@ -94,17 +86,30 @@ async function observe(call: Call): Promise<Answer> {
   const note = call.need('note')
   const lasts = parseDuration(call.need('for'), '`--for`')
   if (lasts > MAX_OBSERVE_MS) throw usageError('`--for` is at most `30d`')
-  const address = await toAddress(call, 'operator')
-  return withControl(address, async (client) => {
+  const issuer = await readIssuer(call)
+  return withControl(await toAddress(call, 'operator'), async (client) => {
     const scope = await readScope(call, client)
     const at = Date.now()
     const configured = call.flag('as-configured') ? { configured: true } : {}
     const said = { id: randomBytes(16).toString('base64url'), at, expires: at + lasts, note, ...scope, ...configured }
-    const act = signObserve(client.key, address.config.issuer, said)
+    const act = signObserve(client.key, issuer, said)
     const made = await client.call('mode.observe', { act: asJson(act) })
     const text = `observes ${describe(scope)} until ${toTime(at + lasts)}; end it with \`unbearer mode enforce\``
     return { exit: 0, json: made, text }
   })
+}
+
+/** The act is signed for one installation. Which one is never taken from a server: it could name another than itself. */
+async function readIssuer(call: Call): Promise<string> {
+  const given = call.text('issuer')
+  if (given !== undefined) return given.replace(/\/$/, '')
+  const { loadConfig } = await import('../config/load.ts')
+  try {
+    return (await loadConfig(call.config)).issuer
+  } catch (cause) {
+    if (call.text('server') === undefined) throw cause
+    throw usageError('without a configuration, say for which installation: `--issuer URL`')
+  }
 }
 
 async function enforce(call: Call): Promise<Answer> {

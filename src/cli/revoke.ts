@@ -5,16 +5,7 @@
 import { REVOCATION_DIMENSIONS } from '../core/evidence.ts'
 import { isJsonObject, type Json } from '../core/json.ts'
 import { toDisplayText } from '../server/display.ts'
-import {
-  KEY_OPTION,
-  SERVER_OPTION,
-  toMemberText,
-  toText,
-  usageError,
-  type Answer,
-  type Call,
-  type Command,
-} from './command.ts'
+import { callingOptions, toMemberText, toText, usageError, type Answer, type Call, type Command } from './command.ts'
 import { callOnce, toAddress } from './control-client.ts'
 
 export const revokeCommand: Command = {
@@ -28,7 +19,7 @@ export const revokeCommand: Command = {
     'as UPSTREAM/TOOL. A grant takes everything that was delegated from it with it. `all` takes none and stops everything.',
   ].join('\n'),
   example: 'unbearer revoke actor support-agent',
-  options: [KEY_OPTION('keys/operator.jwk'), SERVER_OPTION],
+  options: callingOptions('keys/operator.jwk'),
   operands: [1, 2],
   run: revoke,
 }

@@ -3,12 +3,14 @@
  * `unbearer tools scan|accept|diff`: what each tool does, drafted by a machine and accepted by a person.
  */
 import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 
 import { loadConfig, type Config, type Upstream } from '../config/load.ts'
-import { ConfigError } from '../core/errors.ts'
-import { KEY_OPTION, SERVER_OPTION, usageError, type Answer, type Call, type Command } from './command.ts'
-import { toAddress, withControl } from './control-client.ts'
-import { toolsAccept, toolsDiff, toolsScan, type ScanOptions } from './tools.ts'
+import { ConfigError, UnavailableError } from '../core/errors.ts'
+import { isJsonObject } from '../core/json.ts'
+import { callingOptions, usageError, type Answer, type Call, type Command } from './command.ts'
+import { callOnce, toAddress, withControl } from './control-client.ts'
+import { toolsDiff, toolsScan, toolsSign, type ScanOptions } from './tools.ts'
 
 type Source = ScanOptions['source']
 
@@ -38,11 +40,11 @@ export const toolCommands: readonly Command[] = [
     usage: 'FILE',
     summary: 'sign a manifest and put it in force',
     about: [
-      'Signs the manifest as it stands with the key of an operator, puts it in the folder of manifests and tells a running',
-      'server. Each tool is pinned to the descriptor that was scanned: a tool that changes later is refused.',
+      'Signs the manifest as it stands with the key of an operator and puts it in force where the state is, at the running',
+      'server or in the folder of manifests. Each tool is pinned to the descriptor that was scanned: a tool that changes later is refused.',
     ].join('\n'),
     example: 'unbearer tools accept orders.draft.yaml',
-    options: [KEY_OPTION('keys/operator.jwk'), SERVER_OPTION],
+    options: callingOptions('keys/operator.jwk'),
     operands: [1, 1],
     run: accept,
   },
@@ -51,9 +53,9 @@ export const toolCommands: readonly Command[] = [
     usage: 'FILE [-- COMMAND… | --url URL | --tools FILE.jsonl]',
     summary: 'compare a manifest with the server or with what is in force',
     about:
-      'Without a server, compares with the accepted manifest. Exit code 1 when anything was added, removed or changed.',
+      'Without a server of tools, compares with the accepted manifest. Exit code 1 when anything was added, removed or changed.',
     example: 'unbearer tools diff ./manifests/orders.yaml --url http://127.0.0.1:9000/mcp',
-    options: SOURCES,
+    options: [...SOURCES, ...callingOptions('keys/operator.jwk')],
     operands: [1, 1],
     takesCommand: true,
     run: diff,
@@ -69,22 +71,31 @@ async function scan(call: Call): Promise<Answer> {
 }
 
 async function accept(call: Call): Promise<Answer> {
-  const address = await toAddress(call, 'operator')
-  return withControl(address, async (client) => {
-    // Only an operator may ask for this: nothing in force is replaced by the signature of somebody else.
-    await client.call('status', {})
-    const { manifests } = address.config
-    const result = await toolsAccept({ file: call.operand(0), key: client.key, manifests, now: Date.now() })
-    if (result.exitCode === 0) await client.call('manifest.reload', {})
-    return { exit: result.exitCode, json: result.json, text: result.text }
+  return withControl(await toAddress(call, 'operator'), async (client) => {
+    const { yaml, json } = await toolsSign({ file: call.operand(0), key: client.key, now: Date.now() })
+    await client.call('manifest.accept', { text: yaml })
+    const text = `accepted ${json.tools.length} tools of \`${json.server}\`, in force now`
+    return { exit: 0, json, text }
   })
 }
 
 async function diff(call: Call): Promise<Answer> {
   const source = await readSource(call)
-  const against = source === undefined ? { manifests: (await loadConfig(call.config)).manifests } : { source }
+  const against = source === undefined ? { accepted: await readAccepted(call) } : { source }
   const result = await toolsDiff({ file: call.operand(0), against })
   return { exit: result.exitCode, json: result.json, text: result.text }
+}
+
+/** What is in force: asked of the server where one is named, otherwise in the folder beside the configuration. */
+async function readAccepted(call: Call): Promise<string> {
+  const { parseManifest } = await import('../config/manifest.ts')
+  const { server } = parseManifest(await readText(call.operand(0)))
+  if (call.text('server') === undefined)
+    return readText(join((await loadConfig(call.config)).manifests, `${server}.yaml`))
+  const shown = await callOnce(await toAddress(call, 'operator'), 'manifest.show', { server })
+  const text = isJsonObject(shown) ? shown['text'] : undefined
+  if (typeof text !== 'string') throw new UnavailableError('the answer to `manifest.show` has no `text`')
+  return text
 }
 
 /** The server that the command names by itself; undefined when it names none. */

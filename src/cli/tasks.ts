@@ -3,7 +3,7 @@
  * `unbearer task open`.
  */
 import { isJsonObject } from '../core/json.ts'
-import { KEY_OPTION, SERVER_OPTION, toMemberText, type Answer, type Call, type Command } from './command.ts'
+import { callingOptions, toMemberText, type Answer, type Call, type Command } from './command.ts'
 import { callOnce, toAddress } from './control-client.ts'
 
 export const taskCommand: Command = {
@@ -22,8 +22,7 @@ export const taskCommand: Command = {
     { name: 'principal', value: 'ID', about: 'for whom the agent acts' },
     { name: 'actor', value: 'NAME', about: 'the agent, by name or thumbprint' },
     { name: 'grant', value: 'ID', about: 'the grant to act under' },
-    KEY_OPTION('keys/host.jwk'),
-    SERVER_OPTION,
+    ...callingOptions('keys/host.jwk'),
   ],
   operands: [0, 0],
   run: open,

@@ -9,9 +9,18 @@ import { startHttpFixture } from '../../test/fixtures/mcp-http.ts'
 import { scanTools } from '../adapters/mcp/scan.ts'
 import { isAccepted, parseManifest } from '../config/manifest.ts'
 import { generateKey, importKey } from '../crypto/keys.ts'
-import { toolsAccept, toolsDiff, toolsScan } from './tools.ts'
+import { createManifestRegistry } from '../config/manifest-registry.ts'
+import { toolsDiff, toolsScan, toolsSign } from './tools.ts'
 
 const key = importKey(generateKey('Ed25519'))
+const enrolled = {
+  jkt: key.jkt,
+  name: 'o',
+  role: 'operator',
+  jwk: { ...key.jwk },
+  enrolledAt: 0,
+  by: 'system',
+} as const
 const resolveOperatorKey = (by: string) => (by === key.jkt ? key : undefined)
 const source = { upstream: stdioUpstream('fixture') }
 let dir = ''
@@ -35,7 +44,13 @@ describe('tools scan, accept, diff', () => {
     expect(Object.keys(parseManifest(draft).tools)).toContain('resources/read')
     expect(parseManifest(draft).accepted).toBeUndefined()
 
-    expect((await toolsAccept({ file: out, key, manifests, now: 0 })).exitCode).toBe(0)
+    const registry = await createManifestRegistry(
+      manifests,
+      async () => Promise.resolve([key]),
+      () => false,
+    )
+    const { yaml } = await toolsSign({ file: out, key, now: 0 })
+    await registry.accept(yaml, enrolled, async () => Promise.resolve())
     const accepted = parseManifest(await readFile(join(manifests, 'fixture.yaml'), 'utf8'))
     expect(isAccepted(accepted, resolveOperatorKey)).toBe(true)
     expect(accepted.accepted).toMatchObject({ by: key.jkt, at: '1970-01-01T00:00:00.000Z' })
@@ -47,10 +62,10 @@ describe('tools scan, accept, diff', () => {
     })
     const jsonl = (await scanTools(source)).descriptors.map((each) => JSON.stringify(each)).join('\n')
     expect(await toolsDiff({ file, against: { source: { jsonl } } })).toMatchObject({ exitCode: 0 })
-    expect(await toolsDiff({ file: out, against: { manifests } })).toMatchObject({ exitCode: 0 })
+    expect(await toolsDiff({ file: out, against: { accepted: yaml } })).toMatchObject({ exitCode: 0 })
 
     await writeFile(out, draft.replace('effect: execute', 'effect: read'))
-    const edited = await toolsDiff({ file: out, against: { manifests }, resolveOperatorKey })
+    const edited = await toolsDiff({ file: out, against: { accepted: yaml }, resolveOperatorKey })
     expect(edited.exitCode).toBe(1)
     expect(edited.text).toMatch(/^changed `/u)
     expect(edited.text).toContain('not signed')
@@ -101,6 +116,6 @@ describe('tools scan, accept, diff', () => {
       (await toolsScan({ source: { upstream: { command: ['./there-is-no-such-command'] } }, server: 's' })).exitCode,
     ).toBe(2)
     expect((await toolsDiff({ file: join(dir, 'none'), against: { source } })).exitCode).toBe(2)
-    expect((await toolsAccept({ file: join(dir, 'none'), key, manifests: dir, now: 0 })).exitCode).toBe(2)
+    await expect(toolsSign({ file: join(dir, 'none'), key, now: 0 })).rejects.toThrow('cannot be read')
   })
 })

@@ -2,7 +2,7 @@
  * @module
  * `unbearer tools scan | accept | diff`: drafts a manifest, signs it, and says what changed since.
  */
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { toMethodHash } from '../adapters/mcp/catalogue.ts'
@@ -48,44 +48,46 @@ export async function toolsScan({ source, server, out }: ScanOptions): Promise<C
   })
 }
 
-export interface AcceptOptions {
+export interface SignOptions {
   readonly file: string
   /** The operator's key, with its private part. */
   readonly key: KeyPair
-  /** The folder of accepted manifests. */
-  readonly manifests: string
   /** Milliseconds since the epoch. */
   readonly now: number
 }
 
+/** A manifest that was signed: what `manifest.accept` of the control plane takes. */
+export interface SignedManifest {
+  readonly yaml: string
+  readonly json: {
+    readonly server: string
+    readonly tools: readonly string[]
+    readonly by: string
+    readonly digest: string
+  }
+}
+
 /**
- * Signs a manifest as it stands in `file` and writes it to `<manifests>/<server>.yaml`, replacing what was accepted before.
- * Does not say that the key is an operator's: a server takes the signature of an enrolled operator only.
+ * Signs a manifest as it stands in `file`. Throws `ConfigError` when it cannot be read. Does not say that the key may put it in
+ * force, and does not put it in force: the control plane does.
  */
-export async function toolsAccept({ file, key, manifests, now }: AcceptOptions): Promise<CommandResult> {
-  return attempt(async () => {
-    const manifest = await readManifest(file)
-    const accepted = acceptManifest(manifest, { by: key.jkt, at: new Date(now).toISOString(), key })
-    const path = join(manifests, `${manifest.server}.yaml`)
-    await mkdir(manifests, { recursive: true })
-    // A rename within the folder: a server that reads it meanwhile sees the old file or the new one.
-    await writeFile(`${path}.new`, toManifestYaml(accepted), { mode: 0o644 })
-    await rename(`${path}.new`, path)
-    const tools = Object.keys(manifest.tools)
-    const text = `accepted ${tools.length} tools of \`${manifest.server}\` in \`${path}\``
-    return {
-      exitCode: 0,
-      text,
-      json: { server: manifest.server, tools, path, by: key.jkt, digest: manifestDigest(manifest) },
-    }
-  })
+export async function toolsSign({ file, key, now }: SignOptions): Promise<SignedManifest> {
+  const manifest = await readManifest(file)
+  const yaml = toManifestYaml(acceptManifest(manifest, { by: key.jkt, at: new Date(now).toISOString(), key }))
+  const json = {
+    server: manifest.server,
+    tools: Object.keys(manifest.tools),
+    by: key.jkt,
+    digest: manifestDigest(manifest),
+  }
+  return { yaml, json }
 }
 
 export interface DiffOptions {
   /** A manifest: a draft or an accepted one. */
   readonly file: string
-  /** What to compare with: the server as it is now, or the folder of accepted manifests. */
-  readonly against: { readonly source: ScanSource } | { readonly manifests: string }
+  /** What to compare with: the server as it is now, or the text of the accepted one. */
+  readonly against: { readonly source: ScanSource } | { readonly accepted: string }
   /** Finds an operator's key by thumbprint; without it the signature is not looked at. */
   readonly resolveOperatorKey?: (by: string) => KeyPair | undefined
 }
@@ -127,8 +129,7 @@ async function findChanges(manifest: ServerManifest, against: DiffOptions['again
     const seen = draftManifest(manifest.server, await scanTools(against.source)).manifest
     return compare(toPins(manifest), toPins(seen))
   }
-  const accepted = await readManifest(join(against.manifests, `${manifest.server}.yaml`))
-  return compare(toDigests(accepted), toDigests(manifest))
+  return compare(toDigests(parseManifest(against.accepted)), toDigests(manifest))
 }
 
 function toPins({ tools }: ServerManifest): ReadonlyMap<string, string> {

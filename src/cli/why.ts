@@ -4,7 +4,7 @@
  */
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import { toDisplayText } from '../server/display.ts'
-import { KEY_OPTION, SERVER_OPTION, type Answer, type Call, type Command } from './command.ts'
+import { callingOptions, type Answer, type Call, type Command } from './command.ts'
 import { callOnce, toAddress } from './control-client.ts'
 
 export const whyCommand: Command = {
@@ -20,7 +20,7 @@ export const whyCommand: Command = {
     'What is told here is for operators: an agent that could read it would learn how to phrase the next attempt.',
   ].join('\n'),
   example: ['unbearer why 3q2-7wAAAAAAAAAAAAAAAA', "unbearer why 3q2-7wAA --json | jq -r '.remedies[].how'"].join('\n'),
-  options: [KEY_OPTION('keys/operator.jwk'), SERVER_OPTION],
+  options: callingOptions('keys/operator.jwk'),
   operands: [1, 1],
   run: why,
 }

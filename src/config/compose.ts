@@ -11,6 +11,7 @@ import { asJson, type JsonObject } from '../core/json.ts'
 import { SESSION_TTL_SECONDS } from '../core/credential.ts'
 import { WORST } from '../core/effect.ts'
 import type { ModeFacts } from '../core/mode.ts'
+import type { ServerManifest } from '../core/manifest.ts'
 import { importKey, type KeyPair } from '../crypto/keys.ts'
 import { createSeal, toVkey } from '../crypto/note.ts'
 import { issueSession } from '../crypto/session-credential.ts'
@@ -29,7 +30,14 @@ import { ISSUED } from '../ports/revocations.ts'
 import type { Store, StoreOptions } from '../ports/store.ts'
 import { modeRecord, revocationRecord } from '../core/records.ts'
 import { createApprovals } from '../server/approvals.ts'
-import { createControl, type CanaryResult, type Control, type Services } from '../server/control.ts'
+import {
+  createControl,
+  type AcceptedManifest,
+  type CanaryResult,
+  type Control,
+  type ControlOptions,
+  type Services,
+} from '../server/control.ts'
 import { createErasure } from '../server/erasure.ts'
 import type { WhatIf } from '../server/explain/explain.ts'
 import { createGrants } from '../server/grants.ts'
@@ -45,6 +53,7 @@ import { createEngines } from './compose-engines.ts'
 import { assertDeployment } from './deployment.ts'
 import { openEvidence } from './evidence.ts'
 import type { Config } from './load.ts'
+import { manifestDigest, toManifestYaml } from './manifest.ts'
 import { createManifestRegistry, type ManifestRegistry } from './manifest-registry.ts'
 import { assertNotLockedOut, loadOperatorPolicy, mayAccept, mayObserve } from './operator-policy.ts'
 import { readKey } from './read-key.ts'
@@ -153,6 +162,7 @@ async function open(config: Config, notice: Notice, judge: Judge): Promise<{ ope
       services,
       policy: () => policy,
       reload: async () => hooks.reload(),
+      manifests: toManifestControl(manifests),
       canary: async (dimension, id) => hooks.canary(dimension, id),
       status: () => hooks.status(),
       whatIf: async () => hooks.whatIf(),
@@ -364,6 +374,22 @@ async function openOperatorPolicy(config: Config, services: Services): Promise<O
   } catch (cause) {
     policy.close()
     throw cause
+  }
+}
+
+function toManifestControl(manifests: ManifestRegistry): NonNullable<ControlOptions['manifests']> {
+  return {
+    async accept(text, by, record) {
+      const toAccepted = (each: ServerManifest): AcceptedManifest => ({
+        server: each.server,
+        digest: manifestDigest(each),
+      })
+      return toAccepted(await manifests.accept(text, by, async (signed) => record(toAccepted(signed))))
+    },
+    show(server) {
+      const found = manifests.find(server)
+      return found === undefined ? undefined : toManifestYaml(found)
+    },
   }
 }
 

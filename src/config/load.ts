@@ -49,7 +49,8 @@ export interface Config {
   readonly listen: Listen
   /** Where clients reach us, without a trailing slash; absent: made from the address that was bound. */
   readonly origin?: string
-  readonly tls?: { readonly cert: Secret; readonly key: Secret }
+  /** `ca` is the file that commands beside the configuration trust. */
+  readonly tls?: { readonly cert: Secret; readonly key: Secret; readonly ca?: string }
   readonly deployment: Deployment
   readonly mode: Mode
   /** Everything that the file says about modes. */
@@ -132,7 +133,7 @@ function toConfig(shape: ConfigShape, dir: string, env: Environment): Config {
   const at = (path: string): string => resolve(dir, path)
   const secret = (source: SecretShape): Secret =>
     createSecret('env' in source ? source : { file: at(source.file) }, env)
-  const tls = shape.tls === undefined ? undefined : { cert: secret(shape.tls.cert), key: secret(shape.tls.key) }
+  const tls = shape.tls === undefined ? undefined : toTls(shape.tls, at, secret)
   const { limits } = shape
   return {
     dir: resolve(dir),
@@ -182,6 +183,14 @@ function toModeFile({ mode, modes, upstreams }: ConfigShape): ModeFile {
     return { ...toScope(scope), mode: said, place }
   })
   return { mode, rules: [...own, ...rules] }
+}
+
+function toTls(
+  { cert, key, ca }: NonNullable<ConfigShape['tls']>,
+  at: (path: string) => string,
+  secret: (source: SecretShape) => Secret,
+): NonNullable<Config['tls']> {
+  return { cert: secret(cert), key: secret(key), ...(ca === undefined ? {} : { ca: at(ca) }) }
 }
 
 function toUpstreams(shape: ConfigShape, secret: (source: SecretShape) => Secret): readonly Upstream[] {

@@ -2,13 +2,14 @@
  * @module
  * The accepted manifests in memory: read from the folder, signatures verified under enrolled operator keys, exchanged whole.
  */
-import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 
-import { ConfigError } from '../core/errors.ts'
+import type { EnrolledKey } from '../core/evidence.ts'
+import { ConfigError, InputError, RefusedError } from '../core/errors.ts'
 import type { ServerManifest, ToolFacts } from '../core/manifest.ts'
-import type { KeyPair } from '../crypto/keys.ts'
-import { isAccepted, parseManifest, toToolFacts } from './manifest.ts'
+import { importKey, type KeyPair } from '../crypto/keys.ts'
+import { assertServerName, isAccepted, parseManifest, toManifestYaml, toToolFacts } from './manifest.ts'
 
 export interface ManifestRegistry {
   tool(upstream: string, tool: string, descriptorHash: string | undefined): ToolFacts
@@ -17,6 +18,12 @@ export interface ManifestRegistry {
   generation(): number
   /** Reads the folder again. Keeps what was there when any file cannot be read or parsed, and throws `ConfigError`. */
   reload(): Promise<void>
+  /**
+   * Puts a manifest that `by` has signed in force, in the place of the one before. Throws `InputError` for a text that is no
+   * manifest, `RefusedError` when it is not signed by `by` as it stands; what was in force stays when it cannot be read back.
+   * `record` runs when it is known to be signed, before anything changes.
+   */
+  accept(text: string, by: EnrolledKey, record: (manifest: ServerManifest) => Promise<void>): Promise<ServerManifest>
   /** Servers whose manifest nobody whose key is enrolled has signed as it stands. */
   unaccepted(): readonly string[]
 }
@@ -52,10 +59,48 @@ export async function createManifestRegistry(
       loaded = await readFolder(dir, await operators())
       generation += 1
     },
+    async accept(text, by, record) {
+      const manifest = parseAccepted(text, by)
+      await record(manifest)
+      await replaceFile(join(dir, `${manifest.server}.yaml`), toManifestYaml(manifest), async () => registry.reload())
+      return manifest
+    },
     unaccepted: () => [...loaded].filter(([, each]) => !isInForce(each)).map(([server]) => server),
   }
   await registry.reload()
   return registry
+}
+
+function parseAccepted(text: string, by: EnrolledKey): ServerManifest {
+  const manifest = parseText(text)
+  assertServerName(manifest.server)
+  const key = importKey({ ...by.jwk })
+  if (manifest.accepted?.by === by.jkt && isAccepted(manifest, () => key)) return manifest
+  throw new RefusedError('identity.bad-proof', 'the manifest is not signed, as it stands, by the key that asks')
+}
+
+function parseText(text: string): ServerManifest {
+  try {
+    return parseManifest(text)
+  } catch (cause) {
+    throw new InputError(cause instanceof Error ? cause.message : 'not a manifest', 'system.malformed', { cause })
+  }
+}
+
+/** Puts back what was there when `reload` does not take the new content. */
+async function replaceFile(path: string, content: string, reload: () => Promise<void>): Promise<void> {
+  await mkdir(dirname(path), { recursive: true })
+  const before = await readFile(path).catch(() => undefined)
+  // A rename within the folder: whoever reads it meanwhile sees the old file or the new one.
+  await writeFile(`${path}.new`, content, { mode: 0o644 })
+  await rename(`${path}.new`, path)
+  try {
+    await reload()
+  } catch (cause) {
+    if (before === undefined) await rm(path, { force: true })
+    else await writeFile(path, before)
+    throw cause
+  }
 }
 
 async function readFolder(dir: string, operators: readonly KeyPair[]): Promise<ReadonlyMap<string, Loaded>> {

@@ -59,6 +59,6 @@ export function mayObserve(policy: OperatorPolicy, key: EnrolledKey, now: number
 
 /** True for a key whose signature puts a manifest in force. */
 export function mayAccept(policy: OperatorPolicy, key: EnrolledKey, now: number): boolean {
-  const resource = { type: 'system', id: '', own: false, roles: [] }
-  return policy.decide({ key, method: 'manifest.reload', resource, time: now }) === 'permit'
+  const resource = { type: 'manifest', id: '', own: false, roles: [] }
+  return policy.decide({ key, method: 'manifest.accept', resource, time: now }) === 'permit'
 }

@@ -34,7 +34,7 @@ export interface ConfigShape {
   readonly issuer: string
   readonly listen: string
   readonly origin?: string | undefined
-  readonly tls?: { readonly cert: SecretShape; readonly key: SecretShape } | undefined
+  readonly tls?: { readonly cert: SecretShape; readonly key: SecretShape; readonly ca?: string | undefined } | undefined
   readonly deployment: 'same-user' | { readonly agentUid: number }
   readonly mode: 'observe' | 'enforce'
   readonly modes: readonly ModeRuleShape[]
@@ -171,6 +171,14 @@ const shape = z.strictObject({
       key: secret.meta(
         about('Private key of the certificate, PEM.', 'Reading and changing of traffic, in a place between.'),
       ),
+      ca: text
+        .optional()
+        .meta(
+          about(
+            'The file with the authority that commands beside this configuration trust, and no other. Default: those of the system, and the certificate itself.',
+            'Answering commands in the place of the gateway, with another certificate.',
+          ),
+        ),
     })
     .optional()
     .meta(

@@ -21,6 +21,7 @@ import { isJsonObject, type JsonObject } from '../core/json.ts'
 import { parseJson } from '../core/parse-json.ts'
 import { decodeBase64url } from './base64.ts'
 import { toDer, toRaw } from './ecdsa-form.ts'
+import { isSealedKey, openSealedKey, sealKey } from './sealed-key.ts'
 
 export type KeyAlgorithm = 'Ed25519' | 'ES256'
 
@@ -169,11 +170,13 @@ function toEdwardsPoint(part: unknown): string {
 }
 
 /**
- * Reads and imports the JWK at `path`. Throws `ConfigError`, which names the path and never shows the content. Does not
- * look at the mode or the owner of the file.
+ * Reads and imports the JWK at `path`; one that is sealed is opened with the passphrase, which is asked for only then. Throws
+ * `ConfigError`, which names the path and never shows the content. Does not look at the mode or the owner of the file.
  */
-export async function readKeyFile(path: string): Promise<KeyPair> {
+export async function readKeyFile(path: string, passphrase?: () => Promise<string>): Promise<KeyPair> {
   const bytes = await readBytes(path)
+  const text = Buffer.from(bytes).toString('latin1')
+  if (isSealedKey(text)) return openSealed(path, text, passphrase)
   try {
     const jwk = parseJson(bytes)
     if (isJsonObject(jwk)) return importKey(jwk)
@@ -181,6 +184,16 @@ export async function readKeyFile(path: string): Promise<KeyPair> {
     // Falls through: what the parser or the import says stays here.
   }
   throw new ConfigError(`\`${path}\` does not hold a JWK of an Ed25519 or P-256 key`)
+}
+
+async function openSealed(path: string, text: string, passphrase?: () => Promise<string>): Promise<KeyPair> {
+  if (passphrase === undefined) throw new ConfigError(`\`${path}\` is sealed under a passphrase, which is missing here`)
+  const said = await passphrase()
+  try {
+    return importKey(await openSealedKey(text, said))
+  } catch {
+    throw new ConfigError(`\`${path}\` cannot be opened: another passphrase, or the file was changed`)
+  }
 }
 
 async function readBytes(path: string): Promise<Uint8Array> {
@@ -193,12 +206,13 @@ async function readBytes(path: string): Promise<Uint8Array> {
 
 /**
  * Writes a JWK to a new file with mode 0600 and waits for the disk. Throws `ConfigError` when the file exists: a key is never
- * overwritten. Does not encrypt.
+ * overwritten. Sealed with a passphrase, and in the clear without one.
  */
-export async function writeKeyFile(path: string, jwk: JsonObject): Promise<void> {
+export async function writeKeyFile(path: string, jwk: JsonObject, passphrase?: string): Promise<void> {
+  const text = passphrase === undefined ? JSON.stringify(jwk) : await sealKey(jwk, passphrase)
   const file = await createFile(path)
   try {
-    await file.writeFile(`${JSON.stringify(jwk)}\n`)
+    await file.writeFile(`${text}\n`)
     // The umask may only have narrowed the mode; the owner must still be able to read.
     await file.chmod(0o600)
     await file.sync()

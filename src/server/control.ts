@@ -15,7 +15,7 @@ import {
   type RevocationDimension,
 } from '../core/evidence.ts'
 import { InputError, RefusedError } from '../core/errors.ts'
-import { fail, readArray, readObject, readText, type Field, type Fields } from '../core/grant-fields.ts'
+import { fail, readArray, readObject, readText, readWhole, type Field, type Fields } from '../core/grant-fields.ts'
 import { asJson, isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import { rolesOf } from '../core/operator-roles.ts'
 import { isJsonArray } from '../core/pointer.ts'
@@ -52,6 +52,12 @@ export interface CanaryResult {
   readonly silent: readonly string[]
 }
 
+/** A manifest that was put in force. */
+export interface AcceptedManifest {
+  readonly server: string
+  readonly digest: string
+}
+
 export interface ControlOptions extends ServiceOptions {
   readonly store: SealedStore
   readonly services: Services
@@ -59,6 +65,17 @@ export interface ControlOptions extends ServiceOptions {
   readonly policy: () => OperatorPolicy
   /** Reads manifests and policies again. Rejects when they cannot be used; what was in force stays in force. */
   readonly reload: () => Promise<void>
+  /** The manifests in force. Without it the methods about them are refused. */
+  readonly manifests?: {
+    /** Puts the text of a manifest in force that `by` has signed, once `record` has settled. */
+    readonly accept: (
+      text: string,
+      by: EnrolledKey,
+      record: (accepted: AcceptedManifest) => Promise<void>,
+    ) => Promise<AcceptedManifest>
+    /** Its text; undefined when there is none. */
+    readonly show: (server: string) => string | undefined
+  }
   /** Asks every connected PEP to refuse something harmless under the new revocation. */
   readonly canary: (dimension: RevocationDimension, id: string) => Promise<CanaryResult>
   /** What a recorded decision is decided again with. */
@@ -150,6 +167,8 @@ function toMethods(options: Inside): ReadonlyMap<string, Method> {
     ...revocationMethods(options),
     ...modeMethods(options),
     ...evidenceMethods(options),
+    ...manifestMethods(options),
+    ...logMethods(options),
     ...ownMethods(options),
   ])
 }
@@ -275,14 +294,59 @@ function evidenceMethods(options: Inside): readonly Row[] {
   ]
 }
 
-function ownMethods(options: Inside): readonly Row[] {
-  const { services, store } = options
+function manifestMethods(options: Inside): readonly Row[] {
+  const { manifests } = options
+  const need = (): NonNullable<ControlOptions['manifests']> => {
+    if (manifests === undefined) throw new InputError('there are no manifests here')
+    return manifests
+  }
   return [
+    row('manifest.accept', OPERATOR, ['text'], async (params, by) => {
+      const record = async (accepted: AcceptedManifest): Promise<void> =>
+        note(options, { act: 'manifest.accept', by: by.jkt, subject: 'system', detail: { ...accepted } })
+      return { ...(await need().accept(readLines(params.need('text')), by, record)) }
+    }),
+    row('manifest.show', OPERATOR, ['server'], async (params) => {
+      const server = readText(params.need('server'))
+      const text = need().show(server)
+      if (text === undefined) throw new InputError(`there is no manifest of \`${server}\``)
+      return Promise.resolve({ server, text })
+    }),
     row('manifest.reload', OPERATOR, [], async (_params, by) => {
       await options.reload()
       await note(options, { act: 'manifest.reload', by: by.jkt, subject: 'system', detail: {} })
       return { reloaded: true }
     }),
+  ]
+}
+
+/** Entries are commitments and nothing else: no evidence, so that looking at them is not recorded. */
+function logMethods({ store: { log } }: Inside): readonly Row[] {
+  return [
+    row('log.head', OPERATOR, [], async () => ({
+      entries: await log.size(),
+      checkpoint: (await log.checkpoint()) ?? null,
+    })),
+    row('log.entries', OPERATOR, ['from', 'to'], async (params) => {
+      const from = readWhole(params.need('from'), Number.MAX_SAFE_INTEGER)
+      const to = readWhole(params.need('to'), Number.MAX_SAFE_INTEGER)
+      const entries = await log.entries(from, Math.min(to, from + MOST_ENTRIES))
+      return { from, entries: entries.map((bytes) => new TextDecoder('utf-8', { fatal: true }).decode(bytes)) }
+    }),
+  ]
+}
+
+/** The most entries in one answer; whoever wants more asks again. */
+const MOST_ENTRIES = 256
+
+/** A text that may have several lines. */
+function readLines(field: Field): string {
+  return typeof field.value === 'string' ? field.value : fail(field, 'must be a text')
+}
+
+function ownMethods(options: Inside): readonly Row[] {
+  const { services, store } = options
+  return [
     row('status', OPERATOR, [], async () => ({
       ...(await options.status?.()),
       rev: services.revocations.rev(),
@@ -296,11 +360,8 @@ function ownMethods(options: Inside): readonly Row[] {
 }
 
 function readOpening(params: Fields): Omit<TaskOpening, 'openedBy'> {
-  const purpose = params.need('purpose')
-  if (typeof purpose.value !== 'string') return fail(purpose, 'must be a text')
   return {
-    // Unlike a name, a purpose may have several lines.
-    purpose: purpose.value,
+    purpose: readLines(params.need('purpose')),
     principal: readPrincipal(params.need('principal')),
     actor: readText(params.need('actor')),
     ...(params.has('grant') ? { grant: readText(params.need('grant')) } : {}),

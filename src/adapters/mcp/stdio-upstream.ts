@@ -73,7 +73,8 @@ function start(config: UpstreamConfig): ChildProcessWithoutNullStreams {
   const { PATH = '', HOME = '' } = process.env
   const child = spawn(file, args, {
     ...(config.cwd === undefined ? {} : { cwd: config.cwd }),
-    env: { PATH, HOME, ...config.env },
+    // Marked, so that a command for people can tell that it was started from here and refuse a passphrase.
+    env: { PATH, HOME, ...config.env, UNBEARER_SPAWNED: '1' },
     stdio: 'pipe',
     shell: false,
     detached: true,
