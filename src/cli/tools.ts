@@ -3,7 +3,6 @@
  * `unbearer tools scan | accept | diff`: drafts a manifest, signs it, and says what changed since.
  */
 import { readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 
 import { toMethodHash } from '../adapters/mcp/catalogue.ts'
 import { draftManifest } from '../adapters/mcp/draft.ts'

@@ -377,13 +377,13 @@ async function openOperatorPolicy(config: Config, services: Services): Promise<O
   }
 }
 
+function toAccepted(manifest: ServerManifest): AcceptedManifest {
+  return { server: manifest.server, digest: manifestDigest(manifest) }
+}
+
 function toManifestControl(manifests: ManifestRegistry): NonNullable<ControlOptions['manifests']> {
   return {
     async accept(text, by, record) {
-      const toAccepted = (each: ServerManifest): AcceptedManifest => ({
-        server: each.server,
-        digest: manifestDigest(each),
-      })
       return toAccepted(await manifests.accept(text, by, async (signed) => record(toAccepted(signed))))
     },
     show(server) {

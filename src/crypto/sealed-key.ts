@@ -32,7 +32,7 @@ const WRAP_IV = Buffer.alloc(8, 0xa6)
  * whoever has the file, it is all that there is.
  */
 export async function sealKey(jwk: JsonObject, passphrase: string): Promise<string> {
-  if ([...passphrase].length < SHORTEST) throw new InputError(`a passphrase has at least ${SHORTEST} characters`)
+  if (Array.from(passphrase).length < SHORTEST) throw new InputError(`a passphrase has at least ${SHORTEST} characters`)
   const [salt, contentKey, iv] = [randomBytes(16), randomBytes(32), randomBytes(12)]
   const header = encode(JSON.stringify({ alg: ALG, enc: ENC, cty: 'jwk+json', p2s: encode(salt), p2c: ROUNDS }))
   const wrap = createCipheriv(WRAP, await toWrappingKey(passphrase, salt, ROUNDS), WRAP_IV)

@@ -21,6 +21,7 @@ const PASSPHRASE = 'correct horse battery'
 const isLinux = process.platform === 'linux'
 let dir: string
 let config: string
+let enrolled: Ended
 
 interface Ended {
   readonly exit: number | null
@@ -47,16 +48,16 @@ const asking = (...more: readonly string[]): string => command('approvals', 'lis
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'unbearer-passphrase-'))
   config = join(dir, 'i', 'unbearer.yaml')
-  expect(await unbearer('init', '--dir', join(dir, 'i'))).toMatchObject({ exit: 0 })
-  const enrolled = await shell(
+  await unbearer('init', '--dir', join(dir, 'i'))
+  enrolled = await shell(
     `printf '%s\\n' '${PASSPHRASE}' | ${command('approvers', 'enrol', 'ann', '--new', sealed(), '--passphrase-fd', '0')}`,
   )
-  expect(enrolled).toMatchObject({ exit: 0, said: expect.stringContaining('sealed') })
 })
 afterAll(() => rmSync(dir, { recursive: true, force: true }))
 
 describe('a key under a passphrase', () => {
   it('is sealed in its file, for its owner only', () => {
+    expect(enrolled).toMatchObject({ exit: 0, said: expect.stringContaining('sealed') })
     const text = readFileSync(sealed(), 'utf8')
     expect(text).toMatch(/^[\w-]+(\.[\w-]+){4}\n$/)
     expect(statSync(sealed()).mode & 0o777).toBe(0o600)
@@ -127,11 +128,11 @@ const pause = async (ms: number): Promise<void> =>
     setTimeout(resolve, ms)
   })
 
+const feed = (line: string): string => `printf '%s\\n' '${PASSPHRASE}' | ${line}`
+
 const REFUSED = { exit: 1, said: expect.stringContaining('a person has to run it') }
 
 describe('a tool server that the gateway started', () => {
-  const feed = (line: string): string => `printf '%s\\n' '${PASSPHRASE}' | ${line}`
-
   it('does not act as an operator or approver, with a passphrase or without', async () => {
     expect(await asToolServer(feed(asking('--passphrase-fd', '0')))).toMatchObject(REFUSED)
     expect(await asToolServer(command('keys', 'list'))).toMatchObject(REFUSED)
