@@ -12,10 +12,12 @@ import { evidenceCommands } from './evidence.ts'
 import { grantCommands } from './grants.ts'
 import { initCommand } from './init.ts'
 import { modeCommands } from './modes.ts'
+import { reportCommand } from './report.ts'
 import { revokeCommand } from './revoke.ts'
 import { serveCommand } from './serve.ts'
 import { taskCommand } from './tasks.ts'
 import { whyCommand } from './why.ts'
+import { policyCommands, wrongCommand } from './cases.ts'
 import { auditCommands } from './audits.ts'
 import { toolCommands } from './scans.ts'
 import { demoCommand, effectsCommand } from './wired.ts'
@@ -35,6 +37,9 @@ export const COMMANDS: readonly Command[] = [
   ...modeCommands,
   whyCommand,
   ...evidenceCommands,
+  wrongCommand,
+  reportCommand,
+  ...policyCommands,
   ...auditCommands,
   ...backupCommands,
   effectsCommand,

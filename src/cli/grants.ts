@@ -92,23 +92,12 @@ async function show(call: Call): Promise<Answer> {
 }
 
 async function readYaml(path: string): Promise<Json> {
-  const { parseStrictYaml } = await import('../config/strict-yaml.ts')
+  const { toPlainYaml } = await import('../config/strict-yaml.ts')
   let text: string
   try {
     text = await readFile(path === '-' ? '/dev/stdin' : path, 'utf8')
   } catch (cause) {
     throw new ConfigError(`\`${path}\` cannot be read`, { cause })
   }
-  return fromRecord<Json>({ value: toJson(parseStrictYaml(text)) }) ?? null
-}
-
-/** YAML has values that JSON has not (infinity, not-a-number): they are refused, not turned into something else. */
-function toJson(value: unknown): Json {
-  const text = JSON.stringify(value ?? null, (_key, member: unknown) => {
-    if (typeof member === 'number' && !Number.isFinite(member))
-      throw new ConfigError('a number of the file is not finite')
-    return member
-  })
-  const read: Json = JSON.parse(text)
-  return read
+  return toPlainYaml(text)
 }

@@ -6,7 +6,7 @@ import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 
 import type { EnrolledKey, RevocationDimension, Task } from '../core/evidence.ts'
-import { ConfigError, RefusedError } from '../core/errors.ts'
+import { RefusedError } from '../core/errors.ts'
 import { asJson, type JsonObject } from '../core/json.ts'
 import { SESSION_TTL_SECONDS } from '../core/credential.ts'
 import { WORST } from '../core/effect.ts'
@@ -39,7 +39,7 @@ import {
   type Services,
 } from '../server/control.ts'
 import { createErasure } from '../server/erasure.ts'
-import type { WhatIf } from '../server/explain/explain.ts'
+import type { JudgeOptions } from '../pdp/replay.ts'
 import { createGrants } from '../server/grants.ts'
 import { createHeadKeeper } from '../server/head.ts'
 import { createJournal, journalPath, type Journal } from '../server/journal.ts'
@@ -53,6 +53,7 @@ import { createEngines } from './compose-engines.ts'
 import { assertDeployment } from './deployment.ts'
 import { openEvidence } from './evidence.ts'
 import type { Config } from './load.ts'
+import { createWhatIf, isHere, WHAT_IF_MS } from './judge.ts'
 import { manifestDigest, toManifestYaml } from './manifest.ts'
 import { createManifestRegistry, type ManifestRegistry } from './manifest-registry.ts'
 import { assertNotLockedOut, loadOperatorPolicy, mayAccept, mayObserve } from './operator-policy.ts'
@@ -90,7 +91,7 @@ interface Hooks {
   reload: () => Promise<void>
   canary: (dimension: RevocationDimension, id: string) => Promise<CanaryResult>
   status: () => JsonObject | Promise<JsonObject>
-  whatIf: () => Promise<WhatIf>
+  whatIf: () => Promise<JudgeOptions>
 }
 
 /** Told in words what the operator should know of the opening, and nothing is wrong with. */
@@ -166,6 +167,7 @@ async function open(config: Config, notice: Notice, judge: Judge): Promise<{ ope
       canary: async (dimension, id) => hooks.canary(dimension, id),
       status: () => hooks.status(),
       whatIf: async () => hooks.whatIf(),
+      manifest: (upstream) => manifests.find(upstream),
     })
     const close = async (): Promise<void> => {
       await whatIf.close()
@@ -226,7 +228,8 @@ async function composeOver(
     return { peps: ['gateway'], silent: isRefused ? [] : ['gateway'] }
   }
   hooks.status = async () => toStatus(config, opened, pdp)
-  hooks.whatIf = async () => ({ engines, effects, deadlineMs: WHAT_IF_MS })
+  const here = engines.filter((_engine, index) => config.engine.slice(index, index + 1).every(isHere))
+  hooks.whatIf = async () => ({ engines: here, effects, deadlineMs: WHAT_IF_MS })
   addGauges(telemetry, services, pdp)
   const keyring = createKeyring(store)
   const stopSweeping = sweepHourly(services.sweeper, (fault) => report('evidence', fault))
@@ -429,38 +432,6 @@ async function recordMigration(store: Store, migrated: Migrated, notice: Notice)
   const unit = toControlUnit({ act: 'store.upgrade', by: 'system', subject: 'system', detail, now: clock.now() })
   const result = await store.commit(unit)
   if (result.status === 'applied') await result.durable
-}
-
-/** Milliseconds that an engine has for what was decided before: nobody waits but an operator. */
-const WHAT_IF_MS = 5_000
-
-/** What decides again where nobody serves; loaded when it is first asked for. */
-function createWhatIf(config: Config): { open(): Promise<WhatIf>; close(): Promise<void> } {
-  let opened: Promise<WhatIf> | undefined
-  return {
-    async open() {
-      opened ??= openWhatIf(config)
-      return opened
-    },
-    async close() {
-      const { engines } = opened === undefined ? { engines: [] } : await opened
-      await Promise.all(engines.map(async (engine) => engine.close()))
-    },
-  }
-}
-
-async function openWhatIf(config: Config): Promise<WhatIf> {
-  const { createEffectComputer } = await import('../effects/manifest.ts')
-  const effects = await createEffectComputer()
-  try {
-    // What was asked elsewhere stands as recorded (invariant 10), and nobody there is asked about what is past.
-    const engine = config.engine.filter((each) => !('url' in each))
-    return { engines: await createEngines({ engine, limits: config.limits }), effects, deadlineMs: WHAT_IF_MS }
-  } catch (fault) {
-    // What was decided can be explained also while the policies cannot be loaded; the verdicts are then as recorded.
-    if (fault instanceof ConfigError) return { engines: [], effects, deadlineMs: WHAT_IF_MS }
-    throw fault
-  }
 }
 
 /** C2SP asks for a name without a scheme. */

@@ -104,13 +104,20 @@ async function replaceFile(path: string, content: string, reload: () => Promise<
 }
 
 async function readFolder(dir: string, operators: readonly KeyPair[]): Promise<ReadonlyMap<string, Loaded>> {
+  const manifests = await readManifests(dir)
+  const isSigned = (manifest: ServerManifest): boolean =>
+    isAccepted(manifest, (by) => operators.find(({ jkt }) => jkt === by))
+  return new Map([...manifests].map(([server, manifest]) => [server, { manifest, accepted: isSigned(manifest) }]))
+}
+
+/** The manifests of a folder by server, drafts left out. Throws `ConfigError`. Does not say who accepted them. */
+export async function readManifests(dir: string): Promise<ReadonlyMap<string, ServerManifest>> {
   const files = (await readNames(dir)).filter((file) => /^[^.].*\.ya?ml$/.test(file) && !/\.draft\.ya?ml$/.test(file))
-  const found = new Map<string, Loaded>()
+  const found = new Map<string, ServerManifest>()
   for (const file of files.toSorted()) {
     const manifest = await readManifest(join(dir, file))
     if (found.has(manifest.server)) throw new ConfigError(`two manifests are for the server \`${manifest.server}\``)
-    const accepted = isAccepted(manifest, (by) => operators.find(({ jkt }) => jkt === by))
-    found.set(manifest.server, { manifest, accepted })
+    found.set(manifest.server, manifest)
   }
   return found
 }

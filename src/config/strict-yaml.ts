@@ -5,6 +5,7 @@
 import { isAlias, isPair, isScalar, parseDocument, visit, type Document } from 'yaml'
 
 import { ConfigError } from '../core/errors.ts'
+import type { Json } from '../core/json.ts'
 
 const BYTES = 4 * 1024 * 1024
 
@@ -20,6 +21,20 @@ export function parseStrictYaml(text: string): unknown {
   assertPlain(document)
   const value: unknown = document.toJS({ maxAliasCount: 0 })
   return value
+}
+
+/**
+ * The same as JSON. YAML has values that JSON has not (infinity, not-a-number): they are refused, not turned into something
+ * else.
+ */
+export function toPlainYaml(text: string): Json {
+  const json = JSON.stringify(parseStrictYaml(text) ?? null, (_key, member: unknown) => {
+    if (typeof member === 'number' && !Number.isFinite(member))
+      throw new ConfigError('a number of the file is not finite')
+    return member
+  })
+  const read: Json = JSON.parse(json)
+  return read
 }
 
 function parse(text: string): Document.Parsed {

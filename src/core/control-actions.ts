@@ -54,6 +54,10 @@ export const CONTROL_ACTIONS = {
   'entry.why': { group: 'evidence', touches: ['entry', 'id'], logged: 'reading' },
   'subject.erase': { group: 'administer', touches: ['subject', 'subject'], logged: 'itself' },
   'evidence.sweep': { group: 'administer', touches: ['system'], logged: 'itself' },
+  'case.record': { group: 'author', touches: ['entry', 'entry'], logged: 'itself' },
+  'case.list': { group: 'read', touches: ['system'], logged: 'no' },
+  'case.show': { group: 'evidence', touches: ['entry', 'entry'], logged: 'reading' },
+  report: { group: 'read', touches: ['system'], logged: 'no' },
   'entry.show': { group: 'evidence', touches: ['entry', 'id'], logged: 'reading' },
 } as const
 

@@ -48,6 +48,9 @@ export const profileRecord = (actor: string): string => `profile/${part(actor)}`
 /** `Revocation` */
 export const revocationRecord = (rev: number): string => `revocation/${padded(rev)}`
 export const REVOCATION_PREFIX = 'revocation/'
+export const CASE_PREFIX = 'case/'
+/** `CaseRecord` of a decision entry: ids and a label, no content. */
+export const caseRecord = (entry: string): string => `${CASE_PREFIX}${part(entry)}`
 /** `StoredKeys` of a subject, under its tag (`pdp/subject-keys.ts`). */
 export const subjectKeyRecord = (tag: string): string => `subject-key/${part(tag)}`
 /** The fingerprint of the master key under which everything in the store is sealed. */

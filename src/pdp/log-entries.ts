@@ -51,6 +51,8 @@ export function toOutcomeUnit(
 
 /** An act of an operator, a host or the system as one leaf. `by` is a thumbprint or `system`. */
 export function toControlUnit(input: {
+  /** A new one by default. */
+  readonly id?: string
   readonly act: string
   readonly by: string
   readonly subject: string
@@ -61,7 +63,7 @@ export function toControlUnit(input: {
   const entry: ControlEntry = {
     v: 1,
     kind: 'control',
-    id: newId(),
+    id: input.id ?? newId(),
     time: input.now,
     act: input.act,
     by: input.by,

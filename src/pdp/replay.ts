@@ -16,7 +16,7 @@ import { verifyAll } from '../core/verify/index.ts'
 import type { EffectComputer } from '../ports/effects.ts'
 import type { Engine } from '../ports/engine.ts'
 import { evaluateAll } from './evaluate.ts'
-import type { Complete } from './recorded.ts'
+import type { Complete } from '../core/recorded.ts'
 
 export interface JudgeOptions {
   readonly engines: readonly Engine[]

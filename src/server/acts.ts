@@ -26,6 +26,8 @@ export interface Act<T> {
   readonly result: T
   /** Empty: nothing changes, and nothing is logged. */
   readonly writes: readonly Write[]
+  /** Of the entry, where a record has to name it; a new one by default. */
+  readonly id?: string
   /** For example `key.enrol`. */
   readonly act: string
   /** Thumbprint of the key that asked, or `system`. */

@@ -28,7 +28,12 @@ import { VERDICTS, type Approvals } from './approvals.ts'
 import { showEntry } from './entries.ts'
 import type { Erasure } from './erasure.ts'
 import type { Grants } from './grants.ts'
-import { explain, type WhatIf } from './explain/explain.ts'
+import type { ServerManifest } from '../core/manifest.ts'
+import type { JudgeOptions } from '../pdp/replay.ts'
+import { CASE_LABELS, EXPECTABLE } from '../core/case.ts'
+import { createCases } from './cases.ts'
+import { makeReport } from './report.ts'
+import { explain } from './explain/explain.ts'
 import type { Keys } from './keys.ts'
 import type { ModeActs } from './modes.ts'
 import { toRevocationId } from './revocation-ids.ts'
@@ -79,7 +84,9 @@ export interface ControlOptions extends ServiceOptions {
   /** Asks every connected PEP to refuse something harmless under the new revocation. */
   readonly canary: (dimension: RevocationDimension, id: string) => Promise<CanaryResult>
   /** What a recorded decision is decided again with. */
-  readonly whatIf: () => Promise<WhatIf>
+  readonly whatIf: () => Promise<JudgeOptions>
+  /** The manifest of an upstream, accepted or not. */
+  readonly manifest: (upstream: string) => ServerManifest | undefined
   /** What only the composition knows: modes, listener, deployment. */
   readonly status?: () => JsonObject | Promise<JsonObject>
 }
@@ -170,6 +177,7 @@ function toMethods(options: Inside): ReadonlyMap<string, Method> {
     ...manifestMethods(options),
     ...logMethods(options),
     ...ownMethods(options),
+    ...caseMethods(options),
   ])
 }
 
@@ -356,6 +364,27 @@ function ownMethods(options: Inside): readonly Row[] {
       entries: await store.log.size(),
       checkpoint: (await store.log.checkpoint()) ?? null,
     })),
+  ]
+}
+
+function caseMethods(options: Inside): readonly Row[] {
+  const cases = createCases(options)
+  return [
+    row('case.record', OPERATOR, ['entry', 'label', 'expected', 'note', 'signature'], async (params, by) => {
+      const claim = {
+        entry: readText(params.need('entry')),
+        label: readOneOf(params.need('label'), CASE_LABELS),
+        expected: readOneOf(params.need('expected'), EXPECTABLE),
+        note: readText(params.need('note')),
+      }
+      return asJson(await cases.record(claim, readText(params.need('signature')), by))
+    }),
+    row('case.list', OPERATOR, [], async () => (await cases.list()).map(asJson)),
+    row('report', OPERATOR, ['since'], async (params) => {
+      const now = options.clock.now()
+      return makeReport(options.store, { since: readWhole(params.need('since'), Number.MAX_SAFE_INTEGER), now })
+    }),
+    row('case.show', OPERATOR, ['entry'], async (params) => cases.show(readText(params.need('entry')))),
   ]
 }
 

@@ -10,32 +10,22 @@ import type { ParsedEntry } from '../../core/parse-entry.ts'
 import { isReason, REASONS, type Reason } from '../../core/reasons.ts'
 import type { AccessRequest } from '../../core/request.ts'
 import { observedBefore } from '../../pdp/observed.ts'
-import { isComplete, openRecorded, type Complete, type Recorded } from '../../pdp/recorded.ts'
-import { createJudge, findUnreplayed } from '../../pdp/replay.ts'
-import type { EffectComputer } from '../../ports/effects.ts'
-import type { Engine } from '../../ports/engine.ts'
+import { isComplete, openRecorded, type Complete, type Recorded } from '../../core/recorded.ts'
+import { createJudge, findUnreplayed, inEnforce, type JudgeOptions } from '../../pdp/replay.ts'
 import type { Store } from '../../ports/store.ts'
 import { toArgumentLines } from './arguments.ts'
 import { sayEffect, sayFinding, toTime, toTool } from './findings.ts'
 import { toGrantLines } from './grant.ts'
 import { findDecision, findOutcome, findTicket, type FoundEntry } from './lookup.ts'
 import { toPolicyLines } from './policies.ts'
-import { findRemedies } from './remedies.ts'
+import { findRemedies, toThen } from './remedies.ts'
 import { toQuoted, toShown } from './shown.ts'
-
-/** What a decision is decided again with. */
-export interface WhatIf {
-  readonly engines: readonly Engine[]
-  readonly effects: EffectComputer
-  /** Milliseconds that an engine has to answer. */
-  readonly deadlineMs: number
-}
 
 /**
  * Explains the decision that `id` names (entry, outcome, ticket, or at least 8 characters of one). Throws `InputError` when
  * there is none. Evidence that is gone is said to be gone, and what the leaf tells is told. Does not verify the log.
  */
-export async function explain(store: Store, id: string, whatIf: () => Promise<WhatIf>): Promise<JsonObject> {
+export async function explain(store: Store, id: string, whatIf: () => Promise<JudgeOptions>): Promise<JsonObject> {
   const found = await findDecision(store, id)
   const bytes = await store.evidence(found.entry.id)
   const recorded = bytes === undefined ? undefined : openRecorded(bytes)
@@ -100,7 +90,12 @@ function explainRequest(entry: ParsedEntry, { request }: Recorded): JsonObject {
   }
 }
 
-async function explainWhole(store: Store, entry: ParsedEntry, recorded: Complete, whatIf: WhatIf): Promise<JsonObject> {
+async function explainWhole(
+  store: Store,
+  entry: ParsedEntry,
+  recorded: Complete,
+  whatIf: JudgeOptions,
+): Promise<JsonObject> {
   const { request, evidence, findings, verdicts } = recorded
   const texts = whatIf.engines.flatMap((engine) => engine.texts ?? [])
   const txn = request.context.txn ?? ''
@@ -118,7 +113,7 @@ async function explainWhole(store: Store, entry: ParsedEntry, recorded: Complete
   }
   const judge = createJudge(whatIf)
   const { remedies, together } = await findRemedies(situation, toReason(entry), judge)
-  const again = await judge({ request, evidence, verdicts })
+  const again = await judge({ ...inEnforce({ request, evidence }), verdicts })
   return {
     sentence: toSentence(entry, recorded),
     ...toRequestLines(request),
@@ -134,6 +129,7 @@ async function explainWhole(store: Store, entry: ParsedEntry, recorded: Complete
     grant: toGrantLines(recorded).map(asJson),
     policies: toPolicyLines(verdicts, whatIf.engines).map(asJson),
     mode: toModeLine(evidence, entry),
+    enforce: evidence.mode === 'enforce' ? null : asJson(toThen(again.decision)),
     approval: toApprovalLine(evidence),
     ticket: ticket === undefined ? null : { id: ticket.id, status: ticket.status },
     remedies: remedies.map(asJson),

@@ -8,7 +8,7 @@ import type { Evidence } from '../../core/evidence.ts'
 import type { Finding } from '../../core/finding.ts'
 import type { Reason } from '../../core/reasons.ts'
 import type { AccessRequest } from '../../core/request.ts'
-import type { ObservedSource } from '../../pdp/observed.ts'
+import type { ObservedSource } from '../../core/relabel.ts'
 import type { EffectComputer } from '../../ports/effects.ts'
 import type { PolicyText } from '../../ports/engine.ts'
 

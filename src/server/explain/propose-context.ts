@@ -10,7 +10,7 @@ import type { Label, ToolManifest } from '../../core/manifest.ts'
 import { roleOf } from '../../core/provenance.ts'
 import { isVouched, tracePurpose } from '../../core/purpose.ts'
 import { toArguments } from '../../core/request.ts'
-import { relabelled } from '../../pdp/observed.ts'
+import { relabelled } from '../../core/relabel.ts'
 import type { Facts, Proposal, Propose, Situation } from './proposal.ts'
 import { toQuoted, toShown } from './shown.ts'
 
@@ -204,7 +204,7 @@ export function withTool(
 }
 
 /** The segments of an RFC 6901 pointer. */
-export function toSegments(pointer: string): readonly string[] {
+function toSegments(pointer: string): readonly string[] {
   return pointer
     .split('/')
     .slice(1)

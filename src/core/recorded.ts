@@ -2,13 +2,13 @@
  * @module
  * What was recorded of a decision, opened again from its evidence: the values that a replay needs (invariant 10).
  */
-import type { PolicyVerdict } from '../core/decision.ts'
-import type { Evidence } from '../core/evidence.ts'
-import type { Finding } from '../core/finding.ts'
-import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
-import { parseJson } from '../core/parse-json.ts'
-import { fromRecord } from '../core/records.ts'
-import type { AccessRequest } from '../core/request.ts'
+import type { PolicyVerdict } from './decision.ts'
+import type { Evidence } from './evidence.ts'
+import type { Finding } from './finding.ts'
+import { isJsonObject, type Json, type JsonObject } from './json.ts'
+import { parseJson } from './parse-json.ts'
+import { fromRecord } from './records.ts'
+import type { AccessRequest } from './request.ts'
 
 export interface Recorded {
   readonly request: AccessRequest
