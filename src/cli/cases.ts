@@ -22,7 +22,7 @@ export const wrongCommand: Command = {
     'what should have been decided. It changes no decision: mend the grant, the manifest or the policy that `unbearer why` names,',
     'then `unbearer policy test` shows that the case passes, and that it keeps passing. ID as for `unbearer why`.',
     'A refusal that was wrong should have been a permit, a permit that was wrong a denial; `--expect` says otherwise.',
-    'What a case holds is evidence of the principal: `unbearer erase` reaches it. What you export is a file like any other, in',
+    'What a case holds is evidence of the principal: `unbearer erase subject` reaches it. What you export is a file like any other, in',
     'the clear, which it does not reach.',
   ].join('\n'),
   example: [

@@ -31,7 +31,7 @@ export const reportCommand: Command = {
     'a person; and of what `observe` let through, what `enforce` would have denied or held, by upstream, tool, agent and effect,',
     'so that you can decide where to enforce more.',
     'Reads the log beside a running server, or asks one with `--server`. Counts what is stored and does not verify it.',
-    '`--cases` writes every labelled case as a file for `unbearer policy test`: in the clear, and out of reach of `unbearer erase`.',
+    '`--cases` writes every labelled case as a file for `unbearer policy test`: in the clear, and out of reach of `unbearer erase subject`.',
   ].join('\n'),
   example: ['unbearer report --since 30d', 'unbearer report --cases ./cases'].join('\n'),
   options: [

@@ -244,23 +244,20 @@ interface ApprovalCounts {
   denied: number
   expired: number
   open: number
-  /** Erased with their principal: nothing is known of them but that they were. */
-  erased: number
   dwellMs: { readonly median: number; readonly p95: number } | null
 }
 
 /** From the records of approvals: from asked to answered. An approval that was given and never used counts as given. */
 async function countApprovals(store: Store, { since, now }: ReportOptions): Promise<ApprovalCounts> {
-  const counts: ApprovalCounts = { asked: 0, given: 0, denied: 0, expired: 0, open: 0, erased: 0, dwellMs: null }
+  const counts: ApprovalCounts = { asked: 0, given: 0, denied: 0, expired: 0, open: 0, dwellMs: null }
   const times = createTimes()
   for (let after: string | undefined; ;) {
     const page = await store.list(APPROVAL_PREFIX, after === undefined ? {} : { after })
     for (const record of page) {
       const approval = fromRecord<Approval>(record)
-      if (approval === undefined) counts.erased += 1
-      else if (approval.createdAt >= since) countApproval(counts, approval, now)
-      if (approval?.answered !== undefined && approval.createdAt >= since)
-        times.add(approval.answered.at - approval.createdAt)
+      if (approval === undefined || !(approval.createdAt >= since)) continue
+      countApproval(counts, approval, now)
+      if (approval.answered !== undefined) times.add(approval.answered.at - approval.createdAt)
     }
     after = page.at(-1)?.key
     if (after === undefined) break

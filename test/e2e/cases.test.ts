@@ -196,14 +196,14 @@ describe('a wrong refusal', () => {
   })
 })
 
+const claimOf = (entry: string): CaseClaim => ({ entry, label: 'wrong', expected: 'permit', note: 'as it is' })
+
+async function refused(): Promise<string> {
+  const agent = await work('Look at record r1')
+  return (await agent.call('write_record', { id: 'r1' }, 'read: look at record r1')).entry ?? ''
+}
+
 describe('a case', () => {
-  const claimOf = (entry: string): CaseClaim => ({ entry, label: 'wrong', expected: 'permit', note: 'as it is' })
-
-  async function refused(): Promise<string> {
-    const agent = await work('Look at record r1')
-    return (await agent.call('write_record', { id: 'r1' }, 'read: look at record r1')).entry ?? ''
-  }
-
   it('is an act in the log, by whom it is', async () => {
     const entry = await refused()
     await exported(entry)
@@ -249,14 +249,39 @@ describe('a case', () => {
   })
 
   it('is erased with its principal', async () => {
-    const entry = await refused()
+    const made = toObject(
+      await installation.control('operator', 'grant.create', {
+        grant: { principal: 'dora', actor: 'other', operations: [{ tool: 'desk/*', effects: ['read', 'write'] }] },
+      }),
+    )
+    const { tasks } = installation.serving.composed.services
+    const opened = {
+      purpose: 'Look at record r1',
+      principal: 'dora',
+      actor: 'other',
+      openedBy: installation.enrolled.host,
+    }
+    const { txn } = await tasks.open({ ...opened, grant: typeof made['id'] === 'string' ? made['id'] : '' })
+    const agent = await connectAgent({ origin: installation.origin, key: installation.keys.other, txn })
+    agents.push(agent)
+    const { entry = '' } = await agent.call('write_record', { id: 'dora-1' }, 'read: look at record dora-1')
     await exported(entry)
-    const { store } = installation.serving.composed
-    const act = (await installation.entries()).findLast((each) => each.kind === 'control' && each.act === 'case.wrong')
-    const rows = await store.listEvidence({ limit: 1_000 })
-    const subjects = rows.filter(({ id }) => id === act?.id || id === entry).map(({ subject }) => subject)
-    expect(subjects).toHaveLength(2)
-    expect(new Set(subjects).size).toBe(1)
+    expect(await installation.control('operator', 'case.show', { entry })).toMatchObject({ label: 'wrong' })
+    await installation.control('operator', 'subject.erase', { subject: 'user/dora' })
+    await expect(installation.control('operator', 'case.show', { entry })).rejects.toThrow('was erased')
+    expect(await installation.control('operator', 'entry.why', { id: entry })).toMatchObject({ evidence: 'gone' })
+    expect((await run('report', '--cases', join(installation.dir, 'after'), '--json')).exit).toBe(0)
+    expect(readdirSync(join(installation.dir, 'after'))).not.toContain(`wrong-${entry}.json`)
+    const report = toObject(await installation.control('operator', 'report', { since: 0 }))
+    const { groups } = toObject(report['refusals'] ?? null)
+    expect(groups).toContainEqual({
+      tool: null,
+      reason: 'intent.effect-mismatch',
+      decision: 'deny',
+      count: 1,
+      right: 0,
+      wrong: 1,
+    })
   })
 })
 
