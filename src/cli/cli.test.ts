@@ -241,4 +241,40 @@ describe('operator commands with a server', () => {
     }
     expect(await ended).toBe(0)
   })
+
+  it('seals under a key of its own, erases a subject and archives the log', async () => {
+    const key = join(installed, 'keys', 'evidence.key')
+    expect((await stat(key)).mode & 0o777).toBe(0o600)
+    const opened = await inside(
+      'task',
+      'open',
+      '--purpose',
+      'look',
+      '--principal',
+      'carol',
+      '--actor',
+      'nobody',
+      '--json',
+    )
+    expect(opened.exit).toBe(2)
+    await inside('agents', 'enrol', 'carols-bot', '--new', join(dir, 'carols-bot.jwk'))
+    expect(
+      await inside('task', 'open', '--purpose', 'look', '--principal', 'carol', '--actor', 'carols-bot'),
+    ).toMatchObject({
+      exit: 0,
+    })
+    const archive = join(dir, 'archive')
+    const first = await inside('audit', 'archive', archive, '--json')
+    expect(first).toMatchObject({ exit: 0, json: { ok: true, added: first.json['entries'] } })
+    const erased = await inside('erase', 'subject', 'carol', '--json')
+    expect(erased).toMatchObject({ exit: 0, json: { keyDestroyed: true, scrubbed: true, removed: { tasks: 1 } } })
+    expect(await inside('erase', 'subject', 'carol')).toMatchObject({
+      exit: 1,
+      out: 'nothing is kept under this subject\n',
+    })
+    expect(await inside('evidence', 'sweep')).toMatchObject({ exit: 0, out: expect.stringContaining('0 outputs') })
+    expect(await inside('audit', 'archive', archive, '--json')).toMatchObject({ exit: 0, json: { added: 1 } })
+    expect(await inside('audit', 'verify', archive)).toMatchObject({ exit: 0 })
+    expect(await inside('audit', 'verify')).toMatchObject({ exit: 0 })
+  })
 })

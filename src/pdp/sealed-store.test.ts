@@ -82,6 +82,16 @@ describe('a sealed store', () => {
     expect(await store.get(['task/1'])).toMatchObject([{ value: { purpose: 'pay' } }])
   })
 
+  it('writes no prompt or argument of nobody', async () => {
+    const { inner, store } = make()
+    for (const key of ['task/1', 'approval/1', 'history/1'])
+      await expect(store.commit({ writes: [{ key, value: 1 }] })).rejects.toMatchObject({
+        code: 'ERR_UNBEARER_INVARIANT',
+      })
+    expect(await inner.list('')).toEqual([])
+    await persist(store, { writes: [{ key: 'task/1' }] })
+  })
+
   it('makes one key for each subject, in the unit that first seals with it', async () => {
     const { inner, store } = make()
     const results = await Promise.all(

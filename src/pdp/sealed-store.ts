@@ -9,7 +9,7 @@
  */
 import { InvariantError, UnavailableError } from '../core/errors.ts'
 import { isJsonObject, type Json } from '../core/json.ts'
-import { subjectKeyRecord } from '../core/records.ts'
+import { SEALED_PREFIXES, subjectKeyRecord } from '../core/records.ts'
 import { decodeBase64url } from '../crypto/base64.ts'
 import { type MasterKey, open, parseSealed, seal, type Sealed, tagOf } from '../crypto/vault.ts'
 import type {
@@ -69,6 +69,7 @@ export function createSealedStore(inner: Store, source: () => MasterKey): Sealed
       return records.filter((record) => record !== undefined)
     },
     async commit(unit) {
+      assertOwned(unit)
       if (!isSealing(unit)) return inner.commit(unit)
       return commit(inner, keys, master ?? (await toMaster()), unit)
     },
@@ -111,6 +112,15 @@ async function openMaster(inner: Store, source: () => MasterKey): Promise<Master
   const master = source()
   await assertMaster(inner, master)
   return master
+}
+
+/** Whoever adds a place where prompts or arguments are kept must say whose they are. */
+function assertOwned({ writes = [] }: CommitUnit): void {
+  const stray = writes.find(
+    ({ key, value, subject }) =>
+      value !== undefined && subject === undefined && SEALED_PREFIXES.some((prefix) => key.startsWith(prefix)),
+  )
+  if (stray !== undefined) throw new InvariantError(`\`${stray.key}\` is written without its subject`)
 }
 
 function isSealing({ evidence = [], writes = [] }: CommitUnit): boolean {
