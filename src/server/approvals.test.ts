@@ -27,7 +27,11 @@ async function openApproval(id: string): Promise<Approval> {
   }
   await plane.store.commit({
     writes: [
-      { key: approvalRecord(id), value: { ...asJson(approval), presented: { principal: 'user/alice', tool: 'a/b' } } },
+      {
+        key: approvalRecord(id),
+        value: { ...asJson(approval), presented: { principal: 'user/alice', tool: 'a/b' } },
+        subject: 'user/alice',
+      },
       { key: openApprovalsRecord('t'), value: [id] },
     ],
   })
