@@ -4,6 +4,7 @@
  */
 import { approvalCommands } from './approvals.ts'
 import { backupCommands } from './backups.ts'
+import { breakGlassCommands } from './break-glass.ts'
 import type { Command } from './command.ts'
 import { connectCommand } from './connect.ts'
 import { doctorCommand } from './doctor.ts'
@@ -13,6 +14,7 @@ import { grantCommands } from './grants.ts'
 import { initCommand } from './init.ts'
 import { modeCommands } from './modes.ts'
 import { reportCommand } from './report.ts'
+import { restoreAgentCommand } from './restore.ts'
 import { revokeCommand } from './revoke.ts'
 import { serveCommand } from './serve.ts'
 import { taskCommand } from './tasks.ts'
@@ -26,6 +28,7 @@ export const COMMANDS: readonly Command[] = [
   demoCommand,
   initCommand,
   ...enrolCommands,
+  restoreAgentCommand,
   ...keyCommands,
   ...grantCommands,
   taskCommand,
@@ -40,6 +43,7 @@ export const COMMANDS: readonly Command[] = [
   wrongCommand,
   reportCommand,
   ...policyCommands,
+  ...breakGlassCommands,
   ...auditCommands,
   ...backupCommands,
   effectsCommand,

@@ -4,6 +4,7 @@
  */
 import { stat } from 'node:fs/promises'
 
+import type { AvailabilityStatus } from '../config/availability.ts'
 import type { Config } from '../config/load.ts'
 import { UnavailableError, UnbearerError } from '../core/errors.ts'
 import { isJsonObject, type Json } from '../core/json.ts'
@@ -11,7 +12,7 @@ import type { DecidedMode } from '../core/mode.ts'
 import { fromRecord } from '../core/records.ts'
 import { toDisplayText } from '../server/display.ts'
 import type { ModeOverview } from '../server/modes.ts'
-import { callingOptions, printNotice, toText, type Answer, type Call, type Command } from './command.ts'
+import { callingOptions, printNotice, toText, toTime, type Answer, type Call, type Command } from './command.ts'
 import { callOnce, toAddress, type ControlAddress } from './control-client.ts'
 import { toModeNotes } from './modes.ts'
 
@@ -127,6 +128,7 @@ async function examineStore(config: Config): Promise<readonly Symptom[]> {
       },
       ...toUpstreamSymptoms(config.upstreams.map(({ name }) => ({ name, ...opened.modes.look({ upstream: name }) }))),
       ...toModeNotes(await opened.services.modes.list(), Date.now()),
+      ...toAvailabilitySymptoms(await examineAvailability(config, opened)),
       ...problems.map((what): Symptom => ({ level: 'bad', what: `the store: ${what}` })),
       ...toToolSymptoms(
         opened.manifests.unaccepted(),
@@ -140,6 +142,7 @@ async function examineStore(config: Config): Promise<readonly Symptom[]> {
 
 function examineStatus(status: Json): readonly Symptom[] {
   const { entries = 0, fresh, unaccepted = [], unscanned = [], upstreams, modes } = isJsonObject(status) ? status : {}
+  const availability = fromRecord<Partial<AvailabilityStatus>>({ value: status })
   const overview = fromRecord<ModeOverview>({ value: modes ?? null })
   const running: Symptom = { level: 'good', what: `the server is running, the log has ${toText(entries)} entries` }
   const stale: Symptom = { level: 'bad', what: 'a revocation could not be recorded: everything is denied until it is' }
@@ -148,7 +151,34 @@ function examineStatus(status: Json): readonly Symptom[] {
     ...(fresh === true ? [] : [stale]),
     ...toUpstreamSymptoms(fromRecord<readonly UpstreamMode[]>({ value: upstreams ?? null }) ?? []),
     ...(overview === undefined ? [] : toModeNotes(overview, Date.now())),
+    ...toAvailabilitySymptoms(availability ?? {}),
     ...toToolSymptoms(textsOf(unaccepted), textsOf(unscanned)),
+  ]
+}
+
+async function examineAvailability(
+  config: Config,
+  { services, clock }: Awaited<ReturnType<typeof import('../config/compose.ts').openInstallation>>,
+): Promise<AvailabilityStatus> {
+  const { lookAtSpace, toAvailabilityStatus } = await import('../config/availability.ts')
+  return toAvailabilityStatus(services, await lookAtSpace(config), clock.now())
+}
+
+function toAvailabilitySymptoms({ suspended, breakGlass, space }: Partial<AvailabilityStatus>): readonly Symptom[] {
+  const full: Symptom = {
+    level: 'bad',
+    what: 'the disk of the store is nearly full: decisions are deferred until there is room',
+  }
+  return [
+    ...(space?.low === true ? [full] : []),
+    ...(breakGlass ?? []).map(({ id, grant, expires }): Symptom => ({
+      level: 'bad',
+      what: `BREAK-GLASS ${id} is open until ${toTime(expires)}, grant ${grant}: \`unbearer revoke grant\` ends it`,
+    })),
+    ...(suspended ?? []).map(({ name, at }): Symptom => ({
+      level: 'bad',
+      what: `the agent ${name} is suspended since ${toTime(at)}, it was refused too often: \`unbearer agents restore\``,
+    })),
   ]
 }
 

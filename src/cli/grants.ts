@@ -2,15 +2,13 @@
  * @module
  * `unbearer grant create|list|show`.
  */
-import { readFile } from 'node:fs/promises'
-
 import type { Grant } from '../core/grant.ts'
-import { ConfigError } from '../core/errors.ts'
-import { isJsonObject, type Json } from '../core/json.ts'
+import { isJsonObject } from '../core/json.ts'
 import { fromRecord } from '../core/records.ts'
 import { toDisplay, toDisplayText } from '../server/display.ts'
 import { callingOptions, toMemberText, toTable, toTime, type Answer, type Call, type Command } from './command.ts'
 import { callOnce, toAddress } from './control-client.ts'
+import { readYaml } from './read-yaml.ts'
 
 const OPTIONS = callingOptions('keys/operator.jwk')
 
@@ -89,15 +87,4 @@ async function list(call: Call): Promise<Answer> {
 async function show(call: Call): Promise<Answer> {
   const grant = await callOnce(await toAddress(call, 'operator'), 'grant.show', { id: call.operand(0) })
   return { exit: 0, json: grant, text: toDisplay(grant) }
-}
-
-async function readYaml(path: string): Promise<Json> {
-  const { toPlainYaml } = await import('../config/strict-yaml.ts')
-  let text: string
-  try {
-    text = await readFile(path === '-' ? '/dev/stdin' : path, 'utf8')
-  } catch (cause) {
-    throw new ConfigError(`\`${path}\` cannot be read`, { cause })
-  }
-  return toPlainYaml(text)
 }

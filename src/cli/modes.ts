@@ -15,6 +15,7 @@ import { toDisplayText } from '../server/display.ts'
 import { signObserve, type ModeOverview } from '../server/modes.ts'
 import { callingOptions, toTable, toTime, usageError, type Answer, type Call, type Command } from './command.ts'
 import { callOnce, toAddress, withControl, type ControlClient } from './control-client.ts'
+import { readIssuer } from './read-issuer.ts'
 
 const OPTIONS = callingOptions('keys/operator.jwk')
 const SCOPE = [
@@ -97,19 +98,6 @@ async function observe(call: Call): Promise<Answer> {
     const text = `observes ${describe(scope)} until ${toTime(at + lasts)}; end it with \`unbearer mode enforce\``
     return { exit: 0, json: made, text }
   })
-}
-
-/** The act is signed for one installation. Which one is never taken from a server: it could name another than itself. */
-async function readIssuer(call: Call): Promise<string> {
-  const given = call.text('issuer')
-  if (given !== undefined) return given.replace(/\/$/, '')
-  const { loadConfig } = await import('../config/load.ts')
-  try {
-    return (await loadConfig(call.config)).issuer
-  } catch (cause) {
-    if (call.text('server') === undefined) throw cause
-    throw usageError('without a configuration, say for which installation: `--issuer URL`')
-  }
 }
 
 async function enforce(call: Call): Promise<Answer> {

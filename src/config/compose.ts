@@ -15,6 +15,7 @@ import type { ServerManifest } from '../core/manifest.ts'
 import { importKey, type KeyPair } from '../crypto/keys.ts'
 import { createSeal, toVkey } from '../crypto/note.ts'
 import { issueSession } from '../crypto/session-credential.ts'
+import type { Admission } from '../pdp/admission.ts'
 import { createAuthenticator } from '../pdp/authenticate.ts'
 import { createKeyring } from '../pdp/keyring.ts'
 import { newId, toControlUnit } from '../pdp/log-entries.ts'
@@ -22,6 +23,7 @@ import { createModes, type Modes } from '../pdp/modes.ts'
 import { createPdp, type Pdp } from '../pdp/pdp.ts'
 import { createSweeper, sweepHourly } from '../pdp/retention.ts'
 import type { SealedStore } from '../pdp/sealed-store.ts'
+import { createSuspensions, type Suspensions } from '../pdp/suspensions.ts'
 import { createTelemetry, type Telemetry } from '../pdp/telemetry.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { OperatorPolicy } from '../ports/operator-policy.ts'
@@ -30,6 +32,7 @@ import { ISSUED } from '../ports/revocations.ts'
 import type { Store, StoreOptions } from '../ports/store.ts'
 import { modeRecord, revocationRecord } from '../core/records.ts'
 import { createApprovals } from '../server/approvals.ts'
+import { createBreakGlasses } from '../server/break-glass.ts'
 import {
   createControl,
   type AcceptedManifest,
@@ -45,13 +48,16 @@ import { createHeadKeeper } from '../server/head.ts'
 import { createJournal, journalPath, type Journal } from '../server/journal.ts'
 import { createKeys } from '../server/keys.ts'
 import { createModeActs } from '../server/modes.ts'
+import { createRestores } from '../server/suspensions.ts'
 import { createRevocations } from '../server/revocations.ts'
 import { createTasks } from '../server/tasks.ts'
 import type { Migrated } from '../stores/sqlite-schema.ts'
 import { assertHead, type Place } from './assert-head.ts'
+import { createAvailability } from './availability.ts'
 import { createEngines } from './compose-engines.ts'
 import { assertDeployment } from './deployment.ts'
 import { openEvidence } from './evidence.ts'
+import type { FreeSpace } from './free-space.ts'
 import type { Config } from './load.ts'
 import { createWhatIf, isHere, WHAT_IF_MS } from './judge.ts'
 import { manifestDigest, toManifestYaml } from './manifest.ts'
@@ -66,6 +72,7 @@ export interface Opened {
   readonly services: Services
   readonly manifests: ManifestRegistry
   readonly modes: Modes
+  readonly suspensions: Suspensions
   /** The verifier key of the log (C2SP signed-note). */
   readonly vkey: string
   readonly issuerKey: KeyPair
@@ -78,6 +85,7 @@ export interface Composed extends Opened {
   readonly pep: Pep
   readonly pdp: Pdp
   readonly telemetry: Telemetry
+  readonly space: FreeSpace
   readonly authenticator: ReturnType<typeof createAuthenticator>
   readonly issueSession: (agent: EnrolledKey, txn: string | undefined) => Promise<JsonObject>
   /** What keeps an engine from answering now; empty when nothing does. */
@@ -140,7 +148,7 @@ async function open(config: Config, notice: Notice, judge: Judge): Promise<{ ope
     const store = await sealed()
     for (const migrated of migrations) await recordMigration(store, migrated, notice)
     let policy: OperatorPolicy | undefined
-    const { services, modes } = await createServices(store, config, journal, () => policy)
+    const { services, modes, suspensions } = await createServices(store, config, journal, () => policy, notice)
     policy = await openOperatorPolicy(config, services)
     await modes.load()
     const manifests = await createManifestRegistry(
@@ -175,7 +183,7 @@ async function open(config: Config, notice: Notice, judge: Judge): Promise<{ ope
       policy.close()
       await store.close()
     }
-    return { opened: { store, control, services, manifests, modes, vkey, issuerKey, clock, close }, hooks }
+    return { opened: { store, control, services, manifests, modes, suspensions, vkey, issuerKey, clock, close }, hooks }
   } catch (cause) {
     await inner.close()
     throw cause
@@ -199,8 +207,9 @@ async function composeOver(
   hooks: Hooks,
   report: (where: string, fault: unknown) => void,
 ): Promise<Composed> {
-  const { store, services, manifests, modes, issuerKey } = opened
+  const { store, services, manifests, modes, suspensions, issuerKey } = opened
   const telemetry = createTelemetry()
+  const availability = await createAvailability({ config, store, clock, services, suspensions, telemetry, report })
   const engines = await createEngines(config)
   const { createEffectComputer } = await import('../effects/manifest.ts')
   await recordModes(store, config, modes)
@@ -218,7 +227,9 @@ async function composeOver(
     modes,
     tool: (upstream, tool, descriptorHash) => manifests.tool(upstream, tool, descriptorHash),
     generation: () => manifests.generation(),
-    limits: { deadlineMs: config.limits.deadline, approvalsPerTask: config.limits.approvalsPerTask },
+    limits: { ...config.limits, deadlineMs: config.limits.deadline },
+    admission: availability.admission,
+    suspensions,
     credentialTtlSeconds: Math.max(1, Math.floor(config.credential.ttl / 1000)),
     anomalyThreshold: config.anomaly.falsePositivesPerTask,
     report,
@@ -227,7 +238,7 @@ async function composeOver(
     const isRefused = await pdp.refusesCanary(dimension, id)
     return { peps: ['gateway'], silent: isRefused ? [] : ['gateway'] }
   }
-  hooks.status = async () => toStatus(config, opened, pdp)
+  hooks.status = async () => ({ ...(await toStatus(config, opened, pdp)), ...asJson(await availability.status()) })
   const here = engines.filter((_engine, index) => config.engine.slice(index, index + 1).every(isHere))
   hooks.whatIf = async () => ({ engines: here, effects, deadlineMs: WHAT_IF_MS })
   addGauges(telemetry, services, pdp)
@@ -237,7 +248,8 @@ async function composeOver(
     ...opened,
     pdp,
     telemetry,
-    pep: toPep(services, manifests, modes, pdp),
+    space: availability.space,
+    pep: toPep(services, manifests, modes, pdp, availability.admission),
     authenticator: createAuthenticator({
       store,
       keyring,
@@ -245,12 +257,14 @@ async function composeOver(
       issuerKey,
       feed: services.revocations,
       clock,
+      turnAway: (jkt) => availability.admission.turnAway(jkt),
     }),
     engineProblems: async () => (await Promise.all(engines.map(async (each) => each.problems?.() ?? []))).flat(),
     issueSession: async (agent, txn) => openSession(config, opened, agent, txn),
     async close() {
       stopSweeping()
       pdp.close()
+      await availability.admission.close()
       await Promise.all(engines.map(async (engine) => engine.close()))
       await opened.close()
     },
@@ -279,11 +293,16 @@ function addGauges(telemetry: Telemetry, { approvals, revocations }: Services, p
   })
 }
 
-function toPep(services: Services, manifests: ManifestRegistry, modes: Modes, pdp: Pdp): Pep {
+function toPep(services: Services, manifests: ManifestRegistry, modes: Modes, pdp: Pdp, admission: Admission): Pep {
   return {
     enforce: pdp.enforce,
-    openConnectionTask: async ({ actor }): Promise<Task> =>
-      services.tasks.openForConnection(actor.jkt === undefined ? {} : { jkt: actor.jkt }),
+    async openConnectionTask({ actor }): Promise<Task> {
+      // A task is an entry too, and connections are opened at will.
+      const entered = admission.enter(actor.jkt)
+      if (!entered.ok) throw refused(entered.reason, 'no task is opened for this connection now')
+      entered.leave()
+      return services.tasks.openForConnection(actor.jkt === undefined ? {} : { jkt: actor.jkt })
+    },
     mode: (upstream, of) => modes.look(toModeFacts(upstream, of)).mode,
     tool: (upstream, tool, descriptorHash) => manifests.tool(upstream, tool, descriptorHash),
     manifest: (upstream) => manifests.find(upstream),
@@ -312,6 +331,7 @@ async function openSession(
   if (task !== undefined && (task.actor !== agent.jkt || task.expires <= clock.now())) {
     throw refused('identity.task-mismatch', 'this task is over or belongs to another agent')
   }
+  if (opened.suspensions.isSuspended(agent.jkt)) throw refused('identity.suspended', 'this agent is suspended')
   if (opened.services.revocations.find('actor', agent.jkt) !== undefined)
     throw refused('identity.revoked', 'this key is revoked')
   const credential = issueSession({
@@ -328,10 +348,11 @@ async function openSession(
 
 async function createServices(
   store: SealedStore,
-  { issuer, modes: file, evidence }: Config,
+  { issuer, limits, modes: file, evidence }: Config,
   journal: Journal | undefined,
   policy: () => OperatorPolicy | undefined,
-): Promise<{ services: Services; modes: Modes }> {
+  notice: Notice,
+): Promise<{ services: Services; modes: Modes; suspensions: Suspensions }> {
   const options = { store, clock, newId }
   const keys = createKeys(options)
   const grants = createGrants({ ...options, keys })
@@ -349,8 +370,15 @@ async function createServices(
       return inForce !== undefined && mayObserve(inForce, key, clock.now())
     },
   })
+  const suspensions = await createSuspensions({
+    store,
+    clock,
+    rule: limits.suspend,
+    report: (where, fault) => notice(typeof fault === 'string' ? fault : `${where}: it could not be recorded`),
+  })
   return {
     modes,
+    suspensions,
     services: {
       keys,
       grants,
@@ -360,6 +388,8 @@ async function createServices(
       modes: createModeActs({ ...options, issuer, keys, modes }),
       erasure: createErasure(options),
       sweeper: createSweeper({ ...options, retention: evidence.retention }),
+      restores: createRestores({ ...options, keys, suspensions }),
+      breakGlasses: createBreakGlasses({ ...options, issuer, keys, feed: revocations, notice }),
     },
   }
 }

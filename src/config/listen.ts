@@ -135,8 +135,9 @@ function createReadiness(composed: Composed): () => Promise<readonly string[]> {
 }
 
 /** Ready means: revocations are known, the store takes a commit, the log has not been cut, and engines elsewhere answer. */
-async function findProblems({ services, store, engineProblems }: Composed): Promise<readonly string[]> {
+async function findProblems({ services, space, store, engineProblems }: Composed): Promise<readonly string[]> {
   const problems = services.revocations.fresh() ? [] : ['revocations could not be recorded']
+  if (space.isLow()) problems.push('the disk is nearly full')
   try {
     const result = await store.commit({ writes: [{ key: 'ready', value: Date.now() }] })
     if (result.status === 'applied') await result.durable

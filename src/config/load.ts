@@ -64,7 +64,10 @@ export interface Config {
   readonly operators: { readonly policies?: string }
   readonly manifests: string
   readonly upstreams: readonly Upstream[]
-  readonly limits: { readonly deadline: number; readonly approvalsPerTask: number; readonly messageBytes: number }
+  readonly limits: Omit<ConfigShape['limits'], 'deadline' | 'suspend'> & {
+    readonly deadline: number
+    readonly suspend: { readonly after: number; readonly within: number; readonly families: readonly string[] }
+  }
   readonly credential: { readonly ttl: number }
   readonly anomaly: { readonly falsePositivesPerTask: number }
 }
@@ -155,7 +158,7 @@ function toConfig(shape: ConfigShape, dir: string, env: Environment): Config {
     operators: shape.operators.policies === undefined ? {} : { policies: at(shape.operators.policies) },
     manifests: at(shape.manifests),
     upstreams: toUpstreams(shape, secret),
-    limits: { ...limits, deadline: parseDuration(limits.deadline, '`limits.deadline`') },
+    limits: toLimits(limits),
     credential: { ttl: parseTtl(shape.credential.ttl) },
     anomaly: shape.anomaly,
   }
@@ -165,6 +168,15 @@ function toRetention(shape: ConfigShape['evidence']['retention']): Retention {
   const after = (name: EvidenceClass): number | undefined =>
     shape[name] === 'forever' ? undefined : parseDuration(shape[name], `\`evidence.retention.${name}\``)
   return { permits: after('permits'), refusals: after('refusals'), outputs: after('outputs'), acts: after('acts') }
+}
+
+function toLimits({ deadline, suspend, ...limits }: ConfigShape['limits']): Config['limits'] {
+  const { after, within, reasons } = suspend
+  return {
+    ...limits,
+    deadline: parseDuration(deadline, '`limits.deadline`'),
+    suspend: { after, within: parseDuration(within, '`limits.suspend.within`'), families: reasons },
+  }
 }
 
 function toModeFile({ mode, modes, upstreams }: ConfigShape): ModeFile {

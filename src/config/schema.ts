@@ -49,7 +49,17 @@ export interface ConfigShape {
   readonly operators: { readonly policies?: string | undefined }
   readonly manifests: string
   readonly upstreams: readonly UpstreamShape[]
-  readonly limits: { readonly deadline: string; readonly approvalsPerTask: number; readonly messageBytes: number }
+  readonly limits: {
+    readonly deadline: string
+    readonly approvalsPerTask: number
+    readonly approvalsPerActor: number
+    readonly asksPerTask: number
+    readonly decisionsPerMinute: number
+    readonly underWayPerActor: number
+    readonly reserveBytes: number
+    readonly suspend: { readonly after: number; readonly within: string; readonly reasons: readonly string[] }
+    readonly messageBytes: number
+  }
   readonly credential: { readonly ttl: string }
   readonly anomaly: { readonly falsePositivesPerTask: number }
 }
@@ -356,6 +366,82 @@ const shape = z.strictObject({
         .default(3)
         .meta(
           about('How many approvals of one task may be open.', 'Flooding people until they approve without reading.'),
+        ),
+      approvalsPerActor: z
+        .int()
+        .min(1)
+        .max(10_000)
+        .default(30)
+        .meta(
+          about('How many approvals of one agent may be open, over all of its tasks.', 'As for `approvalsPerTask`.'),
+        ),
+      asksPerTask: z
+        .int()
+        .min(1)
+        .max(1_000)
+        .default(20)
+        .meta(
+          about(
+            'How many approvals may be asked for in one task within an hour, whatever became of them.',
+            'Asking again with a letter changed until somebody says yes.',
+          ),
+        ),
+      decisionsPerMinute: z
+        .int()
+        .min(1)
+        .max(10_000_000)
+        .default(60_000)
+        .meta(
+          about(
+            'How many decisions one agent may ask for within a minute; all callers without a proof share one count. More are deferred and counted, and not entered one by one.',
+            'Filling the disk, and the time of the gateway, with the decisions of a captured agent.',
+          ),
+        ),
+      underWayPerActor: z
+        .int()
+        .min(1)
+        .max(100_000)
+        .default(1_000)
+        .meta(about('How many actions of one agent may be under way at once.', 'Memory.')),
+      reserveBytes: z
+        .int()
+        .min(0)
+        .default(67_108_864)
+        .meta(
+          about(
+            'While less than this is left on the disk of the store, decisions are deferred, so that revocations, answers of approvers and restores still find room. 0 reserves nothing.',
+            'A full disk denies everything, and what is revoked then is in force but not recorded.',
+          ),
+        ),
+      suspend: z
+        .strictObject({
+          after: z
+            .int()
+            .min(3)
+            .max(100_000)
+            .default(200)
+            .meta(
+              about('After so many refusals an agent is suspended.', 'High: trying out for longer what is permitted.'),
+            ),
+          within: duration.default('10m').meta(about('Refusals count for so long.', 'Short: trying slowly.')),
+          reasons: z
+            .array(
+              z.enum(['identity', 'intent', 'scope', 'context', 'anomaly', 'policy'], 'must be a family of reasons'),
+            )
+            .default(['identity', 'scope', 'context'])
+            .meta(
+              about(
+                'Which refusals count. An empty list suspends nobody.',
+                'What does not count can be tried for ever.',
+              ),
+            ),
+        })
+        .prefault({})
+        .meta(
+          about(
+            'Suspends an agent that is refused again and again; `unbearer agents restore NAME` gives it its way again. Only requests that its own key proved count.',
+            'Low numbers: whoever feeds the agent bad instructions stops it.',
+          ),
         ),
       messageBytes: z
         .int()

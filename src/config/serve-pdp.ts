@@ -108,7 +108,10 @@ async function openBooks(config: Config | undefined): Promise<Books> {
   const { store, services, issuerKey, vkey } = opened
   const feed = services.revocations
   const keyring = createKeyring(store)
-  const authenticator = createAuthenticator({ store, keyring, issuer: config.issuer, issuerKey, feed, clock })
+  const { issuer } = config
+  // No agent asks here, so that there is nobody to turn away.
+  const turnAway = (): undefined => undefined
+  const authenticator = createAuthenticator({ store, keyring, issuer, issuerKey, feed, clock, turnAway })
   return {
     store,
     vkey,

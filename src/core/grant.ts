@@ -48,6 +48,8 @@ export interface Grant {
   readonly budgets: readonly Budget[]
   /** How many further delegations are allowed below this grant. */
   readonly depth: number
+  /** Opened for minutes by several people: only a task that names it has it. */
+  readonly breakGlass?: boolean
 }
 
 /** A grant with its ancestors, leaf first, and what was used of each budget, by `budgetRecord`; 0 where nothing was. */

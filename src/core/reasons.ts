@@ -17,6 +17,7 @@ export type Reason =
   | 'identity.expired'
   | 'identity.weak-proof'
   | 'identity.revoked'
+  | 'identity.suspended'
   | 'identity.unknown-task'
   | 'identity.task-mismatch'
   | 'intent.missing'
@@ -60,6 +61,8 @@ export type Reason =
   | 'system.conflict'
   | 'system.stale-revocations'
   | 'system.log-unavailable'
+  | 'system.quota'
+  | 'system.space'
   | 'system.upstream'
   | 'system.outcome-unknown'
 
@@ -141,6 +144,11 @@ export const REASONS: Readonly<Record<Reason, ReasonRow>> = {
     'this kind of proof is not enough here; sign the request with the key of this agent',
   ),
   'identity.revoked': row(UNAUTHENTICATED, false, 'an operator has stopped this; do not go on'),
+  'identity.suspended': row(
+    UNAUTHENTICATED,
+    false,
+    'this agent was refused too often and is suspended; a person has to restore it',
+  ),
   'identity.unknown-task': row(UNAUTHENTICATED, false, 'there is no such open task; the host application opens tasks'),
   'identity.task-mismatch': row(UNAUTHENTICATED, false, 'this task belongs to another agent or principal'),
   'intent.missing': row(
@@ -192,7 +200,7 @@ export const REASONS: Readonly<Record<Reason, ReasonRow>> = {
   'policy.approval-limit': row(
     FORBIDDEN,
     false,
-    'too many approvals of this task are open; wait until a person has answered them',
+    'people were asked too often already; wait until they have answered, or for an hour',
   ),
   'policy.error': row(FORBIDDEN, false, 'the policy could not be evaluated'),
   'policy.undefined': row(FORBIDDEN, false, 'no policy speaks about this'),
@@ -232,6 +240,16 @@ export const REASONS: Readonly<Record<Reason, ReasonRow>> = {
     'it is not known what was revoked; nothing was done, try again later',
   ),
   'system.log-unavailable': row(UNAVAILABLE, true, 'the decision could not be recorded; nothing was done'),
+  'system.quota': row(
+    { ...DEFERRED, http: { status: 429, error: 'temporarily_unavailable' } },
+    true,
+    'this agent asks for too much at once; nothing was done, wait a minute and try again',
+  ),
+  'system.space': row(
+    DEFERRED,
+    true,
+    'there is no room left to record this; nothing was done, try again once an operator has made room',
+  ),
   'system.upstream': row(
     { ...UNAVAILABLE, http: { status: 502, error: 'temporarily_unavailable' } },
     true,

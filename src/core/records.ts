@@ -34,6 +34,14 @@ export const APPROVAL_OF_PREFIX = 'approval-of/'
 export const approvalOfBindRecord = (bind: string): string => `${APPROVAL_OF_PREFIX}${part(bind)}`
 /** A list of the ids of the approvals of a task that are not answered yet. */
 export const openApprovalsRecord = (txn: string): string => `approvals-open/${part(txn)}`
+/** When people were asked in a task, within the last hour: a list of milliseconds since the epoch. */
+export const asksRecord = (txn: string): string => `approvals-asked/${part(txn)}`
+/** `Suspension` of an actor. */
+export const suspensionRecord = (actor: string): string => `suspension/${part(actor)}`
+export const SUSPENSION_PREFIX = 'suspension/'
+/** `BreakGlass` */
+export const breakGlassRecord = (id: string): string => `${BREAK_GLASS_PREFIX}${part(id)}`
+export const BREAK_GLASS_PREFIX = 'break-glass/'
 /** An action that was begun, by the id of its decision entry; deleted by its outcome. */
 export const begunRecord = (bind: string, entry: string): string => `begun/${part(bind)}/${part(entry)}`
 export const begunPrefix = (bind: string): string => `begun/${part(bind)}/`

@@ -45,6 +45,8 @@ export interface AuthenticatorOptions {
   readonly issuerKey: KeyPair
   readonly feed: RevocationFeed
   readonly clock: Clock
+  /** Why this key is turned away, once it has proved the request; nothing is written for it then. */
+  readonly turnAway: (jkt: string) => Reason | undefined
 }
 
 /** A server nonce lives at least this long and at most twice as long, in milliseconds. */
@@ -82,6 +84,8 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       // To be renewed like one whose time is over: the agent itself is not stopped.
       if (isFromBefore(options.feed, opened.claims.rev)) return refuse('identity.expired')
       if (isStopped(options.feed, key.jkt, opened.claims.txn)) return refuse('identity.revoked')
+      const away = options.turnAway(key.jkt)
+      if (away !== undefined) return refuse(away)
       if (!(await burn(options, proved.value))) return refuse('identity.replayed')
       return toCaller(options, key, bodyBound, opened.claims.txn)
     },

@@ -11,17 +11,11 @@ import type { Approval, Evidence } from '../core/evidence.ts'
 import type { Finding } from '../core/finding.ts'
 import { asJson, type Json } from '../core/json.ts'
 import type { Reason } from '../core/reasons.ts'
-import {
-  approvalOfBindRecord,
-  approvalRecord,
-  begunRecord,
-  fromRecord,
-  openApprovalsRecord,
-  profileRecord,
-} from '../core/records.ts'
+import { approvalOfBindRecord, approvalRecord, begunRecord, fromRecord, profileRecord } from '../core/records.ts'
 import type { AccessRequest } from '../core/request.ts'
 import { debitsOf } from '../core/verify/scope.ts'
 import type { Burn, CommitUnit, Store, Write } from '../ports/store.ts'
+import { askOnce, type ApprovalLimits } from './approval-quota.ts'
 import type { Gathered } from './gather.ts'
 import { newId, toDecisionUnit } from './log-entries.ts'
 
@@ -52,7 +46,7 @@ export interface ToCommit {
 export async function toCommitUnit(
   store: Store,
   decided: Decided,
-  approvalsPerTask: number,
+  limits: ApprovalLimits,
 ): Promise<ToCommit | 'approval-limit'> {
   const { request, gathered, decision } = decided
   const { evidence } = gathered
@@ -63,7 +57,7 @@ export async function toCommitUnit(
     return { unit: { ...base, writes, burns: toBurns(decided) } }
   }
   if (decision.kind !== 'challenge') return { unit: base }
-  const opened = await openApproval(store, decided, approvalsPerTask)
+  const opened = await openApproval(store, decided, limits)
   if (opened === 'approval-limit') return opened
   return {
     unit: { ...base, reads: { ...evidence.reads, ...opened.reads }, writes: opened.writes },
@@ -143,24 +137,26 @@ async function consumeApproval(
 
 interface Opened {
   readonly ticket: string
-  readonly reads: Record<string, number>
+  readonly reads: Readonly<Record<string, number>>
   readonly writes: readonly Write[]
 }
 
-/** One open approval per `bind`; at most `limit` per task, or per agent in tasks that it opens itself (design §8). */
-async function openApproval(store: Store, decided: Decided, limit: number): Promise<Opened | 'approval-limit'> {
+/** One open approval per `bind`; how many there may be is `approval-quota.ts`. */
+async function openApproval(
+  store: Store,
+  decided: Decided,
+  limits: ApprovalLimits,
+): Promise<Opened | 'approval-limit'> {
   const { request, gathered } = decided
   const { approval, now, bind } = gathered.evidence
   if (approval?.status === 'pending' && approval.expires > now) return { ticket: approval.id, reads: {}, writes: [] }
   const txn = request.context.txn ?? ''
-  const openKey = openApprovalsRecord(toQuota(decided))
-  const [record] = await store.get([openKey])
-  const open = await stillOpen(store, fromRecord<readonly string[]>(record) ?? [], now)
-  if (open.length >= limit) return 'approval-limit'
   const fresh: Approval = { id: newId(), bind, txn, status: 'pending', createdAt: now, expires: now + APPROVAL_TTL_MS }
+  const asked = await askOnce(store, fresh.id, { task: toQuota(decided), jkt: request.actor.jkt, now }, limits)
+  if (asked === 'approval-limit') return asked
   return {
     ticket: fresh.id,
-    reads: { [openKey]: record?.version ?? 0 },
+    reads: asked.reads,
     writes: [
       {
         key: approvalRecord(fresh.id),
@@ -168,7 +164,7 @@ async function openApproval(store: Store, decided: Decided, limit: number): Prom
         subject: toSubject(request),
       },
       { key: approvalOfBindRecord(bind), value: fresh.id },
-      { key: openKey, value: [...open, fresh.id] },
+      ...asked.writes,
     ],
   }
 }
@@ -182,14 +178,6 @@ function toSubject({ subject }: AccessRequest): string {
 function toQuota({ request, gathered }: Decided): string {
   const isOwn = gathered.evidence.task?.openedBy.role === 'connection'
   return isOwn ? `actor:${request.actor.jkt ?? ''}` : (request.context.txn ?? '')
-}
-
-async function stillOpen(store: Store, ids: readonly string[], now: number): Promise<readonly string[]> {
-  const records = await store.get(ids.map(approvalRecord))
-  return ids.filter((_, index) => {
-    const found = fromRecord<Approval>(records[index])
-    return found?.status === 'pending' && found.expires > now
-  })
 }
 
 /** What a person sees before answering: parameters, computed effects, provenance, and what speaks against it. */

@@ -23,6 +23,8 @@ import type { Engine } from '../ports/engine.ts'
 import type { Enforced, Perform, Refusal } from '../ports/pep.ts'
 import type { RevocationFeed } from '../ports/revocations.ts'
 import type { Store } from '../ports/store.ts'
+import type { Admission } from './admission.ts'
+import type { ApprovalLimits } from './approval-quota.ts'
 import { toCommitUnit, type Decided } from './commit.ts'
 import { evaluateAll, toPolicyVersion, withDeadline } from './evaluate.ts'
 import type { Gather, Gathered } from './gather.ts'
@@ -31,7 +33,8 @@ import type { Dimensions, Flight, InFlight } from './in-flight.ts'
 import type { Lanes } from './lanes.ts'
 import { newId, toDecisionUnit } from './log-entries.ts'
 import type { Modes } from './modes.ts'
-import { createPerformer } from './perform.ts'
+import { createPerformer, type Performer } from './perform.ts'
+import type { Suspensions } from './suspensions.ts'
 import type { Telemetry } from './telemetry.ts'
 
 export interface EnforcerOptions {
@@ -51,7 +54,9 @@ export interface EnforcerOptions {
   readonly issuer: string
   readonly modes: Pick<Modes, 'look'>
   readonly deployment: Evidence['deployment']
-  readonly limits: { readonly deadlineMs: number; readonly approvalsPerTask: number }
+  readonly limits: ApprovalLimits & { readonly deadlineMs: number }
+  readonly admission: Pick<Admission, 'enter'>
+  readonly suspensions: Pick<Suspensions, 'count'>
   readonly credentialTtlSeconds: number
   /** Changes whenever something that is not in the store but was read may have changed (manifests, policies). */
   readonly generation: () => number
@@ -72,17 +77,34 @@ type Settled =
 export function createEnforcer(options: EnforcerOptions): Enforce {
   const performer = createPerformer(options)
   return async (request, perform) => {
-    const lane = request.actor.jkt ?? request.context.txn ?? ''
-    const settled = await options.lanes
-      .run(lane, async () => settle(options, request))
-      .then(waitForDisk, async (fault: unknown) => {
-        options.report('decide', fault)
-        return recordFault(options, request, fault)
-      })
-    count(options, request, settled)
-    if (settled.kind === 'refused') return { kind: 'refused', refusal: settled.refusal }
-    return performer(settled.decided, settled.flight, perform)
+    const entered = options.admission.enter(request.context.proof.jkt)
+    if (!entered.ok) return { kind: 'refused', refusal: toRefusal(toStop(entered.reason)) }
+    try {
+      return await enforceOne(options, performer, request, perform)
+    } finally {
+      entered.leave()
+    }
   }
+}
+
+async function enforceOne(
+  options: EnforcerOptions,
+  performer: Performer,
+  request: AccessRequest,
+  perform: Perform,
+): Promise<Enforced> {
+  const lane = request.actor.jkt ?? request.context.txn ?? ''
+  const settled = await options.lanes
+    .run(lane, async () => settle(options, request))
+    .then(waitForDisk, async (fault: unknown) => {
+      options.report('decide', fault)
+      return recordFault(options, request, fault)
+    })
+  count(options, request, settled)
+  if (settled.kind === 'permit') return performer(settled.decided, settled.flight, perform)
+  const { refusal } = settled
+  if (refusal.decision === 'deny') await options.suspensions.count(request, refusal.reason)
+  return { kind: 'refused', refusal }
 }
 
 interface Recorded {
@@ -274,7 +296,7 @@ interface Committed {
 /** Commits; undefined on a conflict. */
 async function tryCommit(options: EnforcerOptions, decided: Decided): Promise<Committed | undefined> {
   const started = performance.now()
-  const prepared = await toCommitUnit(options.store, decided, options.limits.approvalsPerTask)
+  const prepared = await toCommitUnit(options.store, decided, options.limits)
   if (prepared === 'approval-limit')
     return tryCommit(options, { ...decided, decision: toDeny('policy.approval-limit') })
   const result = await options.store.commit(prepared.unit)

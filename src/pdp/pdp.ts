@@ -11,6 +11,8 @@ import type { EffectComputer } from '../ports/effects.ts'
 import type { Engine } from '../ports/engine.ts'
 import type { RevocationFeed } from '../ports/revocations.ts'
 import type { Store } from '../ports/store.ts'
+import type { Admission } from './admission.ts'
+import type { ApprovalLimits } from './approval-quota.ts'
 import { createCanary } from './canary.ts'
 import { createEnforcer, type Enforce } from './enforcer.ts'
 import { createGather } from './gather.ts'
@@ -18,6 +20,7 @@ import { createHistories } from './histories.ts'
 import { createInFlight, type InFlight } from './in-flight.ts'
 import { createLanes } from './lanes.ts'
 import type { Modes } from './modes.ts'
+import type { Suspensions } from './suspensions.ts'
 import type { Telemetry } from './telemetry.ts'
 
 export interface PdpOptions {
@@ -33,7 +36,9 @@ export interface PdpOptions {
   readonly modes: Modes
   readonly tool: (upstream: string, tool: string, descriptorHash: string | undefined) => ToolFacts
   readonly generation: () => number
-  readonly limits: { readonly deadlineMs: number; readonly approvalsPerTask: number }
+  readonly limits: ApprovalLimits & { readonly deadlineMs: number }
+  readonly admission: Admission
+  readonly suspensions: Suspensions
   readonly credentialTtlSeconds: number
   readonly anomalyThreshold: number
   readonly report: (where: string, fault: unknown) => void

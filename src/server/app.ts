@@ -180,6 +180,7 @@ export function toReasonResponse(reason: Reason, nonce?: string): Response {
   const headers: Record<string, string> = { 'cache-control': 'no-store' }
   if (http.status === 401) headers['www-authenticate'] = `Unbearer error="${http.error}", error_description="${reason}"`
   if (nonce !== undefined) headers['unbearer-nonce'] = nonce
+  if (http.status === 429) headers['retry-after'] = '60'
   return Response.json({ error: http.error, reason, message: help }, { status: http.status, headers })
 }
 

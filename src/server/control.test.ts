@@ -7,6 +7,9 @@ import { generateKey, importKey } from '../crypto/keys.ts'
 
 const METHODS = Object.keys(CONTROL_ACTIONS)
 
+const QUEUES: readonly string[] = ['approval.list', 'approval.show', 'break-glass.list', 'break-glass.show']
+const ANSWERS: readonly string[] = ['approval.answer', 'break-glass.sign', 'break-glass.open']
+
 const GRANT = {
   principal: 'alice',
   actor: 'agent-1',
@@ -29,8 +32,8 @@ describe.each(STORES)('control plane on %s', (kind) => {
       agent: [],
       pep: [],
       host: ['task.open'],
-      approver: ['approval.list', 'approval.show', 'approval.answer'],
-      operator: METHODS.filter((method) => method !== 'approval.answer'),
+      approver: METHODS.filter((method) => QUEUES.includes(method) || ANSWERS.includes(method)),
+      operator: METHODS.filter((method) => !ANSWERS.includes(method)),
     }
     for (const role of ['agent', 'pep', 'host', 'approver', 'operator'] as const) {
       for (const method of METHODS) {

@@ -25,6 +25,7 @@ import type { OperatorPolicy, OperatorQuestion } from '../ports/operator-policy.
 import { note, type ServiceOptions } from './acts.ts'
 import { createAdmins, type Admins } from './admins.ts'
 import { VERDICTS, type Approvals } from './approvals.ts'
+import type { BreakGlasses } from './break-glass.ts'
 import { showEntry } from './entries.ts'
 import type { Erasure } from './erasure.ts'
 import type { Grants } from './grants.ts'
@@ -38,6 +39,7 @@ import type { Keys } from './keys.ts'
 import type { ModeActs } from './modes.ts'
 import { toRevocationId } from './revocation-ids.ts'
 import type { Revocations, Revoked } from './revocations.ts'
+import type { Restores } from './suspensions.ts'
 import type { TaskOpening, Tasks } from './tasks.ts'
 
 export interface Services {
@@ -49,6 +51,8 @@ export interface Services {
   readonly modes: ModeActs
   readonly erasure: Erasure
   readonly sweeper: Sweeper
+  readonly restores: Restores
+  readonly breakGlasses: BreakGlasses
 }
 
 /** What the canary found: the PEPs that were asked, and those that did not refuse it in time. */
@@ -176,6 +180,7 @@ function toMethods(options: Inside): ReadonlyMap<string, Method> {
     ...evidenceMethods(options),
     ...manifestMethods(options),
     ...logMethods(options),
+    ...breakGlassMethods(options),
     ...ownMethods(options),
     ...caseMethods(options),
   ])
@@ -274,13 +279,16 @@ function revocationMethods({ services, canary, admins }: Inside): readonly Row[]
   ]
 }
 
-function modeMethods({ services: { modes } }: Inside): readonly Row[] {
+function modeMethods({ services: { modes, restores } }: Inside): readonly Row[] {
   return [
     row('mode.observe', OPERATOR, ['act'], async (params, by) =>
       asJson(await modes.observe(params.need('act').value, by)),
     ),
     row('mode.enforce', OPERATOR, ['act'], async (params, by) =>
       asJson(await modes.enforce(params.need('act').value, by)),
+    ),
+    row('agent.restore', OPERATOR, ['name'], async (params, by) =>
+      asJson(await restores.restore(readText(params.need('name')), by)),
     ),
     row('mode.list', OPERATOR, [], async () => asJson(await modes.list())),
   ]
@@ -299,6 +307,28 @@ function evidenceMethods(options: Inside): readonly Row[] {
     row('evidence.sweep', OPERATOR, [], async (_params, by) => ({ ...(await sweeper.sweep(by.jkt)) })),
     row('entry.why', OPERATOR, ['id'], async (params) => explain(store, readText(params.need('id')), options.whatIf)),
     row('entry.show', OPERATOR, ['id'], async (params) => showEntry(store, readText(params.need('id')))),
+  ]
+}
+
+function breakGlassMethods({ services: { breakGlasses } }: Inside): readonly Row[] {
+  return [
+    row('break-glass.prepare', OPERATOR, ['plan'], async (params, by) =>
+      asJson(await breakGlasses.prepare(params.need('plan').value, by)),
+    ),
+    row('break-glass.list', READERS_OF_APPROVALS, [], async () => (await breakGlasses.list()).map(asJson)),
+    row('break-glass.show', READERS_OF_APPROVALS, ['id'], async (params) =>
+      asJson(await breakGlasses.show(readText(params.need('id')))),
+    ),
+    row('break-glass.sign', READERS_OF_APPROVALS, ['id', 'at', 'signature'], async (params, by) => {
+      const at = params.need('at')
+      const time =
+        typeof at.value === 'number' && Number.isSafeInteger(at.value) ? at.value : fail(at, 'must be a time')
+      const [id, signature] = [readText(params.need('id')), readText(params.need('signature'))]
+      return asJson(await breakGlasses.sign({ id, at: time, signature, by }))
+    }),
+    row('break-glass.open', READERS_OF_APPROVALS, ['id'], async (params, by) =>
+      asJson(await breakGlasses.open(readText(params.need('id')), by)),
+    ),
   ]
 }
 

@@ -11,6 +11,7 @@ import { asJson, type Json } from '../core/json.ts'
 import { parseGrant } from '../core/parse-grant.ts'
 import { GRANT_PREFIX, grantOfActorRecord, grantRecord } from '../core/records.ts'
 import type { Entity } from '../core/request.ts'
+import type { Write } from '../ports/store.ts'
 import { listAll, perform, readOne, type ServiceOptions } from './acts.ts'
 import type { Keys } from './keys.ts'
 
@@ -74,6 +75,14 @@ export function createGrants(options: GrantsOptions): Grants {
   return grants
 }
 
+/** The records of a grant. Decides nothing. */
+export function toGrantWrites(grant: Grant): readonly Write[] {
+  return [
+    { key: grantRecord(grant.id), value: asJson(grant) },
+    { key: grantOfActorRecord(grant.actor, grant.id), value: grant.id },
+  ]
+}
+
 async function issue(options: GrantsOptions, grants: Grants, grant: Grant): Promise<Grant> {
   const ancestors = grant.parent === undefined ? [] : await grants.chain(grant.parent)
   if (ancestors.length >= MAX_CHAIN) throw new InputError('there are too many delegations above this grant')
@@ -82,10 +91,7 @@ async function issue(options: GrantsOptions, grants: Grants, grant: Grant): Prom
     if (grant.parent !== undefined) assertContained(grant, parent, options.clock.now())
     return {
       result: grant,
-      writes: [
-        { key: grantRecord(grant.id), value: asJson(grant) },
-        { key: grantOfActorRecord(grant.actor, grant.id), value: grant.id },
-      ],
+      writes: toGrantWrites(grant),
       act: 'grant.create',
       by: grant.issuedBy.jkt,
       subject: `${grant.principal.type}/${grant.principal.id}`,

@@ -78,7 +78,7 @@ async function openTask(options: TasksOptions, opening: TaskOpening): Promise<Ta
 
 async function openForConnection(options: TasksOptions, jkt: string | undefined): Promise<Task> {
   const times = toTimes(options)
-  const valid = jkt === undefined ? [] : await options.grants.findFor(jkt)
+  const valid = jkt === undefined ? [] : toOrdinary(await options.grants.findFor(jkt))
   const grant = valid.length === 1 ? valid[0] : undefined
   return record(options, {
     ...times,
@@ -123,6 +123,11 @@ async function findActor(keys: Keys, given: string): Promise<EnrolledKey> {
   throw new InputError(`there is no agent key \`${given}\`; enrol it with \`unbearer agents enrol\``)
 }
 
+/** What was opened in need is taken by whoever names it, never by itself. */
+function toOrdinary(grants: readonly Grant[]): readonly Grant[] {
+  return grants.filter(({ breakGlass }) => breakGlass !== true)
+}
+
 async function chooseGrant(
   { grants }: TasksOptions,
   named: string | undefined,
@@ -138,8 +143,9 @@ async function chooseGrant(
       'scope.no-grant',
     )
   }
-  if (valid.length <= 1) return valid[0]
+  const ordinary = toOrdinary(valid)
+  if (ordinary.length <= 1) return ordinary[0]
   throw new InputError(
-    `several grants of this principal to \`${actor.name}\` are valid, name one: ${valid.map(({ id }) => `\`${id}\``).join(', ')}`,
+    `several grants of this principal to \`${actor.name}\` are valid, name one: ${ordinary.map(({ id }) => `\`${id}\``).join(', ')}`,
   )
 }

@@ -38,6 +38,8 @@ export interface InstallationOptions {
   readonly grant?: JsonObject
   /** More lines of the configuration. */
   readonly yaml?: string
+  /** More members of `limits`. */
+  readonly limits?: string
   /** Milliseconds for a decision; generous, because test machines are busy. */
   readonly deadline?: string
 }
@@ -61,8 +63,11 @@ export interface Installation {
   entries(): Promise<readonly LogEntry[]>
   /** The salts and values that open the commitments of an entry. */
   evidence(id: string): Promise<{ readonly salts: JsonObject; readonly values: JsonObject }>
-  /** Closes and serves the same folder again; `between` runs while nobody serves it. */
-  restart(between?: () => Promise<void>): Promise<void>
+  /**
+   * Closes and serves the same folder again, under another configuration where `change` gives one; `between` runs while
+   * nobody serves it.
+   */
+  restart(between?: () => Promise<void>, change?: (config: Config) => Config): Promise<void>
   close(): Promise<void>
 }
 
@@ -88,7 +93,7 @@ export async function createInstallation(options: InstallationOptions): Promise<
   const dir = mkdtempSync(join(tmpdir(), 'unbearer-e2e-'))
   const jwks = toJwks()
   const keys = toRecord((name) => importKey({ ...jwks[name] }))
-  const config = writeInstallation(dir, options)
+  let config = writeInstallation(dir, options)
   const reports: string[] = []
   const start = async (): Promise<Serving> =>
     serveInstallation(config, { version: 'test', report: (where, fault) => reports.push(`${where}: ${toSaid(fault)}`) })
@@ -131,9 +136,10 @@ export async function createInstallation(options: InstallationOptions): Promise<
     },
     entries: async () => readEntries(serving),
     evidence: async (id) => readEvidence(serving, id),
-    async restart(between) {
+    async restart(between, change = (same) => same) {
       await serving.close()
       await between?.()
+      config = change(config)
       serving = await start()
     },
     async close() {
@@ -208,7 +214,15 @@ export function writeInstallation(dir: string, options: InstallationOptions & { 
   return parseConfig(yaml, { dir, file: join(dir, 'unbearer.yaml') })
 }
 
-function toYaml({ upstream, store, mode, yaml, deadline, port }: InstallationOptions & { port?: number }): string {
+function toYaml({
+  upstream,
+  store,
+  mode,
+  yaml,
+  limits,
+  deadline,
+  port,
+}: InstallationOptions & { port?: number }): string {
   const where = 'url' in upstream ? `url: ${upstream.url}` : `command: ${JSON.stringify(upstream.command)}`
   return `issuer: ${ISSUER}
 listen: 127.0.0.1:${port ?? 0}
@@ -221,7 +235,7 @@ engine: [{ kind: cedar, policies: ./policies }]
 manifests: ./manifests
 upstreams:
   - { name: ${SERVER}, kind: mcp, ${where}, secrets: { X_SECRET: { file: ./keys/secret } } }
-limits: { deadline: ${deadline ?? '5s'} }
+limits: { deadline: ${deadline ?? '5s'}${limits === undefined ? '' : `, ${limits}`} }
 ${yaml ?? ''}`
 }
 

@@ -2,7 +2,7 @@
  * @module
  * The beginning of an MCP session: a connection to the upstream, the `initialize` exchange, the task.
  */
-import { isJsonObject, type JsonObject, type Mode, type Task } from '../../index.ts'
+import { isJsonObject, RefusedError, type JsonObject, type Mode, type Task } from '../../index.ts'
 import { createCatalogue, type Catalogue } from './catalogue.ts'
 import { createConnection } from './connect.ts'
 import { toBinding, toOwner, type McpSession } from './mcp-sessions.ts'
@@ -29,7 +29,11 @@ export async function initialize(given: InitializeInput): Promise<Initialized> {
   const opened = open(given)
   try {
     return await exchange(given, opened)
-  } catch {
+  } catch (fault) {
+    if (fault instanceof RefusedError) {
+      await opened.connection.close()
+      return { ok: false, text: toErrorText(given.message.id, refuse(fault.reason)) }
+    }
     given.options.onProblem?.({
       upstream: given.upstream.name,
       reason: 'system.upstream',
