@@ -102,6 +102,9 @@ interface Books {
 /** PEPs ask; hosts and operators may look. An agent's key may not: it would learn where its limits are. */
 const ASKERS: readonly KeyRole[] = ['pep', 'host', 'operator']
 
+/** No agent asks here, so that there is nobody to turn away. */
+const turnAway = (): undefined => undefined
+
 async function openBooks(config: Config | undefined): Promise<Books> {
   if (config === undefined) return openMemory()
   const opened = await openInstallation(config)
@@ -109,8 +112,6 @@ async function openBooks(config: Config | undefined): Promise<Books> {
   const feed = services.revocations
   const keyring = createKeyring(store)
   const { issuer } = config
-  // No agent asks here, so that there is nobody to turn away.
-  const turnAway = (): undefined => undefined
   const authenticator = createAuthenticator({ store, keyring, issuer, issuerKey, feed, clock, turnAway })
   return {
     store,

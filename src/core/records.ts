@@ -34,6 +34,8 @@ export const APPROVAL_OF_PREFIX = 'approval-of/'
 export const approvalOfBindRecord = (bind: string): string => `${APPROVAL_OF_PREFIX}${part(bind)}`
 /** A list of the ids of the approvals of a task that are not answered yet. */
 export const openApprovalsRecord = (txn: string): string => `approvals-open/${part(txn)}`
+/** The ids of the approvals of an actor, over all of its tasks, that are not answered yet: no data of anybody. */
+export const openOfActorRecord = (jkt: string): string => `asked-by/${part(jkt)}`
 /** When people were asked in a task, within the last hour: a list of milliseconds since the epoch. */
 export const asksRecord = (txn: string): string => `approvals-asked/${part(txn)}`
 /** `Suspension` of an actor. */

@@ -5,7 +5,7 @@
  * letter changed is another question, and counts (design §8).
  */
 import type { Approval } from '../core/evidence.ts'
-import { approvalRecord, asksRecord, fromRecord, openApprovalsRecord } from '../core/records.ts'
+import { approvalRecord, asksRecord, fromRecord, openApprovalsRecord, openOfActorRecord } from '../core/records.ts'
 import type { Store, StoredRecord, Write } from '../ports/store.ts'
 
 export interface ApprovalLimits {
@@ -40,7 +40,7 @@ export async function askOnce(
   { task, jkt, now }: Asking,
   limits: ApprovalLimits,
 ): Promise<Asked | 'approval-limit'> {
-  const keys = [openApprovalsRecord(task), openApprovalsRecord(`of:${jkt ?? ''}`), asksRecord(task)] as const
+  const keys = [openApprovalsRecord(task), openOfActorRecord(jkt ?? ''), asksRecord(task)] as const
   const [inTask, ofActor, asks] = await store.get(keys)
   const open = await stillOpen(store, inTask, now)
   const all = await stillOpen(store, ofActor, now)

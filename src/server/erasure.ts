@@ -8,6 +8,7 @@ import type { Grant } from '../core/grant.ts'
 import {
   APPROVAL_OF_PREFIX,
   APPROVAL_PREFIX,
+  asksRecord,
   budgetPrefix,
   fromRecord,
   grantOfActorRecord,
@@ -92,7 +93,13 @@ async function removeRecords(store: SealedStore, subject: string, tag: string): 
 async function keysOfTask(store: Store, txn: string): Promise<readonly string[]> {
   const observations = await listOf(store, observationPrefix(txn))
   // The task last, so that whatever stops on the way is found again by it.
-  return [...observations.map(({ key }) => key), historyRecord(txn), openApprovalsRecord(txn), taskRecord(txn)]
+  return [
+    ...observations.map(({ key }) => key),
+    historyRecord(txn),
+    openApprovalsRecord(txn),
+    asksRecord(txn),
+    taskRecord(txn),
+  ]
 }
 
 async function keysOfGrant(store: Store, { id, actor }: Grant): Promise<readonly string[]> {
