@@ -21,6 +21,8 @@ export interface HttpMessage {
 const METHOD = /^[A-Z]{1,20}$/
 const CONTENT_TYPE = /^[\x21-\x7e](?:[\x20-\x7e]{0,254}[\x21-\x7e])?$/
 const MAX_TARGET = 8192
+/** Unreserved characters (RFC 3986 §2.3), `/ \\ ? # % ;` and NUL. */
+const ENCODED = /%(?:2[def]|3[0-9fb]|4[1-9a-f]|5[0-9acf]|6[1-9a-f]|7[0-9ae]|23|25|00)/i
 
 /**
  * The action of an HTTP request: with a body its content type and its RFC 9530 digest, without one neither. Throws
@@ -42,12 +44,12 @@ export function toHttpAction({ method, target, contentType, body }: HttpMessage)
 
 /**
  * True for a path with an optional query that every reader takes apart alike: it is its own normal form, has no empty
- * segment, no fragment, no backslash, and no encoded slash, backslash, dot, question mark, hash, percent or NUL in its path.
+ * segment, no fragment, no backslash, and in its path nothing encoded that needs no encoding, or that would separate.
  */
 export function isNormalTarget(target: string): boolean {
   if (target.length > MAX_TARGET || !/^\/[\x21-\x7e]*$/.test(target)) return false
   const [path = ''] = target.split('?')
-  if (/\/\/|%(?:2f|5c|2e|3f|23|25|00)|[;\\#]/i.test(path) || target.includes('#')) return false
+  if (ENCODED.test(path) || /\/\/|[;\\#]/.test(path) || target.includes('#')) return false
   const url = URL.parse(target, 'http://a.invalid')
   return url !== null && url.origin === 'http://a.invalid' && `${url.pathname}${url.search}` === target
 }
