@@ -9,6 +9,7 @@ import { digestOf, SALT_BYTES } from '../core/bind.ts'
 import { ACTION_DETAIL, type ActionClaims, type ActionDetail } from '../core/credential.ts'
 import { InvariantError } from '../core/errors.ts'
 import type { Evidence } from '../core/evidence.ts'
+import { toBoundAction } from '../core/http-action.ts'
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import type { AccessRequest } from '../core/request.ts'
 import { decodeBase64url } from './base64.ts'
@@ -64,7 +65,7 @@ function toDetail(request: AccessRequest): ActionDetail {
     actions: [request.action.name],
     locations: [request.context.aud],
     identifier: join(request.context.upstream, request.context.tool),
-    digest: digestOf(request.action.body, salt),
+    digest: digestOf(toBoundAction(request.plane, request.action.body), salt),
     salt: salt.toString('base64url'),
   }
 }

@@ -3,11 +3,11 @@
  * Who is calling: every agent request is proved by RFC 9421 + Content-Digest under an enrolled key, once (design §4).
  * A proof that does not verify never becomes an AccessRequest; it is refused and counted here.
  */
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-
+import type { SessionClaims } from '../core/credential.ts'
 import type { EnrolledKey, KeyRole, Task } from '../core/evidence.ts'
 import type { Reason } from '../core/reasons.ts'
 import { fromRecord, taskRecord } from '../core/records.ts'
+import { verifyDpop } from '../crypto/dpop.ts'
 import { verifyRequest, type HeaderReader } from '../crypto/http-signature.ts'
 import { verifySession } from '../crypto/session-credential.ts'
 import type { KeyPair } from '../crypto/keys.ts'
@@ -16,6 +16,7 @@ import type { Caller } from '../ports/pep.ts'
 import { ISSUED, type RevocationFeed } from '../ports/revocations.ts'
 import type { Store } from '../ports/store.ts'
 import type { Keyring } from './keyring.ts'
+import { createNonces, type Nonces } from './nonces.ts'
 
 /** A request as received: nothing decoded, nothing normalised. */
 export interface ReceivedRequest {
@@ -36,6 +37,11 @@ export interface Authenticator {
   authenticateKey(request: ReceivedRequest, roles: readonly KeyRole[]): Promise<Authenticated<EnrolledKey>>
   /** An agent's request under its session credential; refused when the agent or its task is revoked, whatever it asks. */
   authenticateAgent(request: ReceivedRequest): Promise<Authenticated<Caller>>
+  /**
+   * An agent that presents its session credential in the body, at `url` as this server knows itself. Proved by RFC 9421, by
+   * DPoP under a nonce of this server, or by both; DPoP alone leaves the body open, and says so.
+   */
+  authenticateExchange(request: ReceivedRequest, compact: string, url: string): Promise<Authenticated<Caller>>
 }
 
 export interface AuthenticatorOptions {
@@ -49,8 +55,6 @@ export interface AuthenticatorOptions {
   readonly turnAway: (jkt: string) => Reason | undefined
 }
 
-/** A server nonce lives at least this long and at most twice as long, in milliseconds. */
-const NONCE_WINDOW_MS = 60_000
 /** Proofs live at most 60 s and a little skew; burns outlive them. */
 const BURN_MS = 10 * 60_000
 
@@ -67,7 +71,8 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       const proved = await prove(options, request)
       if (!proved.ok) return proved
       if (!roles.includes(proved.value.key.role)) return refuse('identity.key-role')
-      if (!nonces.isFresh(proved.value.nonce)) return { ok: false, reason: 'identity.use-nonce', nonce: nonces.mint() }
+      if (!nonces.isFresh(proved.value.nonce.split('.', 1)[0] ?? ''))
+        return { ok: false, reason: 'identity.use-nonce', nonce: nonces.mint() }
       if (!(await burn(options, proved.value))) return refuse('identity.replayed')
       return { ok: true, value: proved.value.key }
     },
@@ -75,21 +80,73 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       const compact = readSessionCredential(request)
       if (compact === undefined) return refuse('identity.missing')
       const proved = await prove(options, request)
-      if (!proved.ok) return proved
-      const { key, bodyBound } = proved.value
-      if (key.role !== 'agent') return refuse('identity.key-role')
-      const { issuer, issuerKey, clock } = options
-      const opened = verifySession({ compact, issuer, key: issuerKey, jkt: key.jkt, now: clock.now() })
-      if (!opened.ok) return refuse(opened.reason)
-      // To be renewed like one whose time is over: the agent itself is not stopped.
-      if (isFromBefore(options.feed, opened.claims.rev)) return refuse('identity.expired')
-      if (isStopped(options.feed, key.jkt, opened.claims.txn)) return refuse('identity.revoked')
-      const away = options.turnAway(key.jkt)
-      if (away !== undefined) return refuse(away)
-      if (!(await burn(options, proved.value))) return refuse('identity.replayed')
-      return toCaller(options, key, bodyBound, opened.claims.txn)
+      return proved.ok ? toAgent(options, [proved.value], compact) : proved
+    },
+    async authenticateExchange(request, compact, url) {
+      const proofs: Proved[] = []
+      const isSigned = ['signature', 'signature-input'].some((name) => request.header(name) !== undefined)
+      const isDpop = linesOf(request.header('dpop')).length > 0
+      const proved = [
+        ...(isSigned ? [await prove(options, request)] : []),
+        ...(isDpop ? [await proveDpop(options, nonces, request, url)] : []),
+      ]
+      for (const each of proved) {
+        if (!each.ok) return each
+        proofs.push(each.value)
+      }
+      return toAgent(options, proofs, compact)
     },
   }
+}
+
+/** All proofs are of one agent's key, which is that of the session credential; each of them is used up. */
+async function toAgent(
+  options: AuthenticatorOptions,
+  proofs: readonly Proved[],
+  compact: string,
+): Promise<Authenticated<Caller>> {
+  const [first] = proofs
+  if (first === undefined) return refuse('identity.missing')
+  const { key } = first
+  if (key.role !== 'agent') return refuse('identity.key-role')
+  if (proofs.some((proof) => proof.key.jkt !== key.jkt)) return refuse('identity.bad-proof')
+  const { issuer, issuerKey, clock } = options
+  const opened = verifySession({ compact, issuer, key: issuerKey, jkt: key.jkt, now: clock.now() })
+  if (!opened.ok) return refuse(opened.reason)
+  // To be renewed like one whose time is over: the agent itself is not stopped.
+  if (isFromBefore(options.feed, opened.claims.rev)) return refuse('identity.expired')
+  if (isStopped(options.feed, key.jkt, opened.claims)) return refuse('identity.revoked')
+  const away = options.turnAway(key.jkt)
+  if (away !== undefined) return refuse(away)
+  for (const proof of proofs) if (!(await burn(options, proof))) return refuse('identity.replayed')
+  const bodyBound = proofs.some((proof) => proof.bodyBound)
+  return toCaller(options, key, bodyBound, opened.claims.txn)
+}
+
+function linesOf(header: ReturnType<HeaderReader>): readonly string[] {
+  return header === undefined ? [] : typeof header === 'string' ? [header] : header
+}
+
+async function proveDpop(
+  options: AuthenticatorOptions,
+  nonces: Nonces,
+  request: ReceivedRequest,
+  url: string,
+): Promise<Authenticated<Proved>> {
+  const verified = verifyDpop({
+    proofs: linesOf(request.header('dpop')),
+    method: request.method,
+    url,
+    acceptNonce: (nonce) => nonce !== undefined && nonces.isFresh(nonce),
+    now: options.clock.now(),
+  })
+  if (!verified.ok)
+    return verified.reason === 'identity.use-nonce'
+      ? { ok: false, reason: verified.reason, nonce: nonces.mint() }
+      : refuse(verified.reason)
+  const key = await options.keyring.load(verified.jkt)
+  if (key === undefined) return refuse('identity.unknown-key')
+  return { ok: true, value: { key, nonce: verified.burnId, bodyBound: request.body.length === 0 } }
 }
 
 function refuse(reason: Reason): { ok: false; reason: Reason } {
@@ -130,9 +187,9 @@ async function prove(options: AuthenticatorOptions, request: ReceivedRequest): P
 }
 
 /** Not everything that an agent may ask is decided: lists and the beginning of a session must stop with it as well. */
-function isStopped(feed: RevocationFeed, jkt: string, txn: string | undefined): boolean {
-  const isRevoked = feed.find('all', '*') !== undefined || feed.find('actor', jkt) !== undefined
-  return isRevoked || (txn !== undefined && feed.find('task', txn) !== undefined)
+function isStopped(feed: RevocationFeed, jkt: string, { jti, txn }: SessionClaims): boolean {
+  const isRevoked = feed.find('all', '*') ?? feed.find('actor', jkt) ?? feed.find('credential', jti)
+  return isRevoked !== undefined || (txn !== undefined && feed.find('task', txn) !== undefined)
 }
 
 /** Issued before continuity was lost: a proof under it may have been burned, and the burn forgotten. */
@@ -167,30 +224,6 @@ async function toCaller(
       proof: { grade: 'signature', jkt: key.jkt, bodyBound },
       actor: { type: 'agent', id: key.name, jkt: key.jkt },
       ...(task === undefined ? {} : { task }),
-    },
-  }
-}
-
-interface Nonces {
-  mint(): string
-  /** True for `<nonce of this server>.<anything>` while it is young. Single use is the burn's business. */
-  isFresh(nonce: string): boolean
-}
-
-/** Stateless nonces: a window number under a key that lives as long as this process, so that a restart voids them all. */
-function createNonces(clock: Clock): Nonces {
-  const secret = randomBytes(32)
-  const toNonce = (window: number): string =>
-    createHmac('sha256', secret).update(String(window)).digest('base64url').slice(0, 22)
-  const window = (): number => Math.floor(clock.now() / NONCE_WINDOW_MS)
-  return {
-    mint: () => toNonce(window()),
-    isFresh(nonce) {
-      const given = Buffer.from(nonce.slice(0, nonce.indexOf('.')))
-      return [window(), window() - 1].some((candidate) => {
-        const expected = Buffer.from(toNonce(candidate))
-        return given.length === expected.length && timingSafeEqual(given, expected)
-      })
     },
   }
 }

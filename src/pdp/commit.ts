@@ -4,6 +4,7 @@
  * marked as begun, the profile taught (design §3). The store compares the versions of all that was read.
  */
 import { learnProfile } from '../core/baseline.ts'
+import type { ActionClaims } from '../core/credential.ts'
 import type { Decision, PolicyVerdict } from '../core/decision.ts'
 import { isConsequential } from '../core/effect.ts'
 import type { DecisionEntry } from '../core/entry.ts'
@@ -17,6 +18,7 @@ import { debitsOf } from '../core/verify/scope.ts'
 import type { Burn, CommitUnit, Store, Write } from '../ports/store.ts'
 import { askOnce, type ApprovalLimits } from './approval-quota.ts'
 import type { Gathered } from './gather.ts'
+import { toIssuedWrite } from './issued.ts'
 import { newId, toDecisionUnit } from './log-entries.ts'
 
 /** How long a person has to answer, in milliseconds. */
@@ -34,6 +36,8 @@ export interface Decided {
   readonly policy: string
   /** Of the credential that a permit will issue; absent when none is minted. */
   readonly jti?: string
+  /** All of its claims, where it will be redeemed outside of this process. */
+  readonly outside?: ActionClaims
 }
 
 /** The unit, and the ticket that a challenge gives the agent. */
@@ -104,7 +108,7 @@ function toValues({
   }
 }
 
-function permitWrites({ request, gathered }: Decided): readonly Write[] {
+function permitWrites({ request, gathered, outside }: Decided): readonly Write[] {
   const { evidence, profile, event } = gathered
   const { effect, grant, bind } = evidence
   const writes: Write[] = []
@@ -114,12 +118,15 @@ function permitWrites({ request, gathered }: Decided): readonly Write[] {
   if (request.actor.jkt !== undefined) {
     writes.push({ key: profileRecord(request.actor.jkt), value: asJson(learnProfile(profile, event)) })
   }
+  if (outside !== undefined) writes.push(toIssuedWrite(outside))
   return writes
 }
 
 /** The `jti` is registered with the decision, so that nothing else under it can ever be redeemed. */
-function toBurns({ jti, gathered }: Decided): readonly Burn[] {
-  return jti === undefined ? [] : [{ domain: 'jti', id: jti, expires: gathered.evidence.now + BURN_TTL_MS }]
+function toBurns({ jti, gathered, outside }: Decided): readonly Burn[] {
+  return jti === undefined || outside !== undefined
+    ? []
+    : [{ domain: 'jti', id: jti, expires: gathered.evidence.now + BURN_TTL_MS }]
 }
 
 /** Consumed once: the record stays for people, what points to it from the action does not. Its version was read. */

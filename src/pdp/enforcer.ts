@@ -16,6 +16,7 @@ import { REASONS, type Reason } from '../core/reasons.ts'
 import { toRefusal, type Stopping } from '../core/refusal.ts'
 import type { AccessRequest, ActionBody } from '../core/request.ts'
 import { verifyAll } from '../core/verify/index.ts'
+import { toActionClaims } from '../crypto/credential.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { CredentialAuthority } from '../ports/credentials.ts'
 import type { EffectComputer } from '../ports/effects.ts'
@@ -33,7 +34,7 @@ import type { Dimensions, Flight, InFlight } from './in-flight.ts'
 import type { Lanes } from './lanes.ts'
 import { newId, toDecisionUnit } from './log-entries.ts'
 import type { Modes } from './modes.ts'
-import { createPerformer, type Performer } from './perform.ts'
+import { createPerformer } from './perform.ts'
 import type { Suspensions } from './suspensions.ts'
 import type { Telemetry } from './telemetry.ts'
 
@@ -76,23 +77,38 @@ type Settled =
 
 export function createEnforcer(options: EnforcerOptions): Enforce {
   const performer = createPerformer(options)
-  return async (request, perform) => {
+  const decideRecorded = createDecider(options, 'inside')
+  return async (request, perform) =>
+    decideRecorded(request, async ({ decided, flight }) => performer(decided, flight, perform))
+}
+
+/** Where what a permit mints will be redeemed: in this process, at once, or by somebody else (`issuer.ts`). */
+type Redeemer = 'inside' | 'outside'
+
+type Options = EnforcerOptions & { readonly redeemer: Redeemer }
+
+type Refused = Extract<Settled, { readonly kind: 'refused' }>
+
+/** What goes on with a permit; lands its flight. */
+type Go<T> = (permit: Extract<Settled, { readonly kind: 'permit' }>) => Promise<T>
+
+/** Decides and records whatever is not turned away, and goes on with what is permitted. */
+export type Decide = <T>(request: AccessRequest, go: Go<T>) => Promise<T | Refused>
+
+export function createDecider(given: EnforcerOptions, redeemer: Redeemer): Decide {
+  const options: Options = { ...given, redeemer }
+  return async (request, go) => {
     const entered = options.admission.enter(request.context.proof.jkt)
     if (!entered.ok) return { kind: 'refused', refusal: toRefusal(toStop(entered.reason)) }
     try {
-      return await enforceOne(options, performer, request, perform)
+      return await decideOne(options, request, go)
     } finally {
       entered.leave()
     }
   }
 }
 
-async function enforceOne(
-  options: EnforcerOptions,
-  performer: Performer,
-  request: AccessRequest,
-  perform: Perform,
-): Promise<Enforced> {
+async function decideOne<T>(options: Options, request: AccessRequest, go: Go<T>): Promise<T | Refused> {
   const lane = request.actor.jkt ?? request.context.txn ?? ''
   const settled = await options.lanes
     .run(lane, async () => settle(options, request))
@@ -101,7 +117,7 @@ async function enforceOne(
       return recordFault(options, request, fault)
     })
   count(options, request, settled)
-  if (settled.kind === 'permit') return performer(settled.decided, settled.flight, perform)
+  if (settled.kind === 'permit') return go(settled)
   const { refusal } = settled
   if (refusal.decision === 'deny') await options.suspensions.count(request, refusal.reason)
   return { kind: 'refused', refusal }
@@ -172,7 +188,7 @@ function toDefer(reason: Reason): Decision & { kind: 'defer' } {
 }
 
 /** Decides and commits; a `modify` starts again at parsing, once. */
-async function settle(options: EnforcerOptions, request: AccessRequest): Promise<Recorded> {
+async function settle(options: Options, request: AccessRequest): Promise<Recorded> {
   const first = await attempt(options, request)
   if (first.next === undefined) return first.recorded
   const second = await attempt(options, first.next)
@@ -185,7 +201,7 @@ interface Attempt {
   readonly next?: AccessRequest
 }
 
-async function attempt(options: EnforcerOptions, request: AccessRequest): Promise<Attempt> {
+async function attempt(options: Options, request: AccessRequest): Promise<Attempt> {
   for (let tries = 0; tries < ATTEMPTS; tries += 1) {
     const generation = options.generation()
     const decided = await decideOnce(options, request)
@@ -202,7 +218,7 @@ async function attempt(options: EnforcerOptions, request: AccessRequest): Promis
   return { recorded: await record(options, { ...decided, decision: toDefer('system.conflict') }) }
 }
 
-async function decideOnce(options: EnforcerOptions, request: AccessRequest): Promise<Decided> {
+async function decideOnce(options: Options, request: AccessRequest): Promise<Decided> {
   const { telemetry, limits } = options
   const started = performance.now()
   const gathered = await withDeadline(options.gather(request), limits.deadlineMs, () => {
@@ -220,12 +236,32 @@ async function decideOnce(options: EnforcerOptions, request: AccessRequest): Pro
   telemetry.time('evaluate', afterEvaluate - afterVerify)
   const mints = decision.kind === 'permit' && request.context.proof.grade !== 'none'
   const policy = toPolicyVersion(options.engines)
-  return { request, gathered, findings, verdicts, decision, policy, ...(mints ? { jti: newId() } : {}) }
+  return {
+    request,
+    gathered,
+    findings,
+    verdicts,
+    decision,
+    policy,
+    ...(mints ? toMinted(options, request, gathered) : {}),
+  }
+}
+
+/** What leaves the process is registered with its decision, so that all of its claims stand before. */
+function toMinted(options: Options, request: AccessRequest, { evidence }: Gathered): Pick<Decided, 'jti' | 'outside'> {
+  const jti = newId()
+  if (options.redeemer === 'inside') return { jti }
+  const { issuer, credentialTtlSeconds: ttlSeconds } = options
+  const { jkt } = request.actor
+  if (jkt === undefined) throw new InputError('a credential is for a key', 'identity.missing')
+  return { jti, outside: toActionClaims({ issuer, request, evidence, jti, jkt, ttlSeconds, now: evidence.now }) }
 }
 
 /** A rewritten action may not rise in the lattice. */
-function refuseRise(options: EnforcerOptions, gathered: Gathered, decision: Decision): Decision {
+function refuseRise(options: Options, gathered: Gathered, decision: Decision): Decision {
   if (decision.kind !== 'modify') return decision
+  // The agent has made the bytes already, and the credential is for them.
+  if (options.redeemer === 'outside') return toDeny('scope.argument')
   const after = options.effects.compute(decision.body, gathered.evidence.tool)
   return isModifyAllowed(gathered.evidence.effect, after) ? decision : toDeny(decision.reason)
 }
@@ -237,7 +273,7 @@ function toRewritten(request: AccessRequest, body: ActionBody): AccessRequest {
   return { ...request, id: newId(), action: { ...request.action, body: parsed } }
 }
 
-async function denyModified(options: EnforcerOptions, request: AccessRequest): Promise<Decided> {
+async function denyModified(options: Options, request: AccessRequest): Promise<Decided> {
   return { ...(await decideOnce(options, request)), decision: toDeny('scope.argument') }
 }
 

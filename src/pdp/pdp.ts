@@ -18,6 +18,7 @@ import { createEnforcer, type Enforce } from './enforcer.ts'
 import { createGather } from './gather.ts'
 import { createHistories } from './histories.ts'
 import { createInFlight, type InFlight } from './in-flight.ts'
+import { createIssuer, type Issue } from './issuer.ts'
 import { createLanes } from './lanes.ts'
 import type { Modes } from './modes.ts'
 import type { Suspensions } from './suspensions.ts'
@@ -46,6 +47,8 @@ export interface PdpOptions {
 
 export interface Pdp {
   readonly enforce: Enforce
+  /** Decides an action that another process will perform, and gives what passes a credential for it. */
+  readonly issue: Issue
   readonly inFlight: InFlight
   /** True when a credential under this revoked dimension is refused at redemption, as it must be. */
   refusesCanary(dimension: RevocationDimension, id: string): Promise<boolean>
@@ -73,9 +76,10 @@ export function createPdp(options: PdpOptions): Pdp {
     },
   })
   const gather = createGather({ ...options, histories, inFlight })
-  const enforce = createEnforcer({ ...options, gather, histories, lanes: createLanes(), inFlight, authority, reserved })
+  const chain = { ...options, gather, histories, lanes: createLanes(), inFlight, authority, reserved }
   return {
-    enforce,
+    enforce: createEnforcer(chain),
+    issue: createIssuer(chain),
     inFlight,
     refusesCanary: createCanary({ authority, feed, clock, issuer: options.issuer }),
     close: () => inFlight.close(),
