@@ -120,13 +120,14 @@ async function examineStore(config: Config): Promise<readonly Symptom[]> {
   const opened = await openInstallation(config, printNotice)
   try {
     const problems = await opened.store.check()
-    const unscanned = config.upstreams.filter(({ name }) => opened.manifests.find(name) === undefined)
+    const served = [...config.upstreams, ...config.audiences]
+    const unscanned = served.filter(({ name }) => opened.manifests.find(name) === undefined)
     return [
       {
         level: 'good',
         what: `the store opens, the log has ${await opened.store.log.size()} entries; no server is running`,
       },
-      ...toUpstreamSymptoms(config.upstreams.map(({ name }) => ({ name, ...opened.modes.look({ upstream: name }) }))),
+      ...toUpstreamSymptoms(served.map(({ name }) => ({ name, ...opened.modes.look({ upstream: name }) }))),
       ...toModeNotes(await opened.services.modes.list(), Date.now()),
       ...toAvailabilitySymptoms(await examineAvailability(config, opened)),
       ...problems.map((what): Symptom => ({ level: 'bad', what: `the store: ${what}` })),

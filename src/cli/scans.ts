@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { loadConfig, type Config, type Upstream } from '../config/load.ts'
+import { toDescriptor } from '../core/http-operation.ts'
 import { ConfigError, UnavailableError } from '../core/errors.ts'
 import { isJsonObject } from '../core/json.ts'
 import { callingOptions, usageError, type Answer, type Call, type Command } from './command.ts'
@@ -27,7 +28,7 @@ export const toolCommands: readonly Command[] = [
     about: [
       'Lists the tools of a server over all pages and drafts what each does, which arguments decide what, and how far its',
       'output can be trusted. What could not be determined stands as the worst case. Calls no tool. A draft is not in force:',
-      'read it, correct it, then `tools accept`. NAME is the upstream; one of the configuration needs nothing else.',
+      'read it, correct it, then `tools accept`. NAME is the upstream or audience; one of the configuration needs nothing else.',
     ].join('\n'),
     example: 'unbearer tools scan orders --out orders.draft.yaml',
     options: [...SOURCES, { name: 'out', value: 'FILE', about: 'where to write the draft (default: standard output)' }],
@@ -110,13 +111,18 @@ async function readSource(call: Call): Promise<Source | undefined> {
   return command === undefined ? undefined : { upstream: { command, cwd: process.cwd() } }
 }
 
-/** An upstream of the configuration, with its secrets. */
+/** An upstream of the configuration, with its secrets, or the operations of an audience. */
 async function configured(call: Call, name: string | undefined): Promise<Source> {
   if (name === undefined)
-    throw usageError('say which server: an upstream of the configuration, `-- COMMAND`, `--url` or `--tools`')
+    throw usageError(
+      'say which server: an upstream or audience of the configuration, `-- COMMAND`, `--url` or `--tools`',
+    )
   const config = await loadConfig(call.config)
+  const audience = config.audiences.find((known) => known.name === name)
+  if (audience !== undefined)
+    return { jsonl: audience.operations.map((operation) => JSON.stringify(toDescriptor(operation))).join('\n') }
   const upstream = config.upstreams.find((known) => known.name === name)
-  if (upstream === undefined) throw new ConfigError(`there is no upstream \`${name}\` in the configuration`)
+  if (upstream === undefined) throw new ConfigError(`there is no upstream or audience \`${name}\` in the configuration`)
   return { upstream: toSource(config, upstream) }
 }
 

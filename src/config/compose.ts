@@ -469,9 +469,14 @@ export function toLogOrigin(issuer: string): string {
   return `${issuer.replace(/^[a-z]+:\/\//, '')}/log`
 }
 
+/** Whatever has a name that grants, modes and manifests know. */
+function toServed({ upstreams, audiences }: Config): readonly { readonly name: string }[] {
+  return [...upstreams, ...audiences]
+}
+
 /** The mode in which each upstream is served stands in the log whenever it changes. */
 async function recordModes(store: Store, config: Config, modes: Modes): Promise<void> {
-  for (const { name } of config.upstreams) {
+  for (const { name } of toServed(config)) {
     const { mode, from } = modes.look({ upstream: name })
     const key = modeRecord(name)
     const [record] = await store.get([key])
@@ -491,10 +496,12 @@ async function toStatus(config: Config, { manifests, modes, services }: Opened, 
   return {
     deployment: config.deployment === 'same-user' ? 'same-user' : asJson(config.deployment),
     advisory: config.deployment === 'same-user',
-    upstreams: config.upstreams.map(({ name }) => ({ name, ...modes.look({ upstream: name }) })),
+    upstreams: toServed(config).map(({ name }) => ({ name, ...modes.look({ upstream: name }) })),
     modes: asJson(await services.modes.list()),
     unaccepted: [...manifests.unaccepted()],
-    unscanned: config.upstreams.filter(({ name }) => manifests.find(name) === undefined).map(({ name }) => name),
+    unscanned: toServed(config)
+      .filter(({ name }) => manifests.find(name) === undefined)
+      .map(({ name }) => name),
     inFlight: pdp.inFlight.size(),
     rev: services.revocations.rev(),
     fresh: services.revocations.fresh(),

@@ -37,8 +37,17 @@ export async function serveInstallation(config: Config, options: ServeOptions): 
     limits: { messageBytes: config.limits.messageBytes },
     onProblem: (problem) => options.report(`upstream ${problem.upstream}`, `${problem.reason} ${problem.message}`),
   })
+  let origin = config.origin ?? ''
   const app = createApp({
     ...composed,
+    oauth: {
+      issuer: config.issuer,
+      origin: () => origin,
+      audiences: config.audiences,
+      issue: composed.pdp.issue,
+      newId: () => composed.pep.newId(),
+      issuerKeys: () => [{ ...composed.issuerKey, jwk: { ...composed.issuerKey.jwk } }],
+    },
     gateway,
     upstreams: config.upstreams.map(({ name }) => name),
     mode: (upstream) => composed.pep.mode(upstream),
@@ -56,7 +65,8 @@ export async function serveInstallation(config: Config, options: ServeOptions): 
       await gateway.close()
       await composed.close()
     }
-    return { origin: config.origin ?? toOrigin(config, server), composed, close }
+    origin = config.origin ?? toOrigin(config, server)
+    return { origin, composed, close }
   } catch (cause) {
     await gateway.close()
     await composed.close()

@@ -261,3 +261,27 @@ describe('deployment', () => {
     expect(() => assertDeployment(config, ours + 1)).toThrow('belongs to the user of the agent')
   })
 })
+
+describe('audiences', () => {
+  const ORDERS = '{ name: orders, url: https://orders.example, operations: { refund: "POST /orders/{id}/refund" } }'
+
+  it('are read with their operations', () => {
+    const [orders] = parse(`${LEAST}audiences: [${ORDERS}]`).audiences
+    expect(orders).toMatchObject({ name: 'orders', url: 'https://orders.example', peps: [] })
+    expect(orders?.operations[0]).toMatchObject({ name: 'refund', method: 'POST', path: '/orders/{id}/refund' })
+  })
+
+  it.each([
+    ['a name twice', `audiences: [${ORDERS}, ${ORDERS.replace('https://orders', 'https://other')}]`],
+    ['a url twice', `audiences: [${ORDERS}, ${ORDERS.replace('name: orders', 'name: other')}]`],
+    ['the name of an upstream', `upstreams: [{ name: orders, kind: mcp, command: [x] }]\naudiences: [${ORDERS}]`],
+    ['a route that is none', `audiences: [${ORDERS.replace('POST ', '')}]`],
+    [
+      'two routes that are one',
+      `audiences: [${ORDERS.replace('{ refund', '{ other: "POST /orders/{n}/refund", refund')}]`,
+    ],
+    ['a url with a query', `audiences: [${ORDERS.replace('.example', '.example/?a')}]`],
+  ])('%s is refused', (_title, yaml) => {
+    expect(() => parse(`${LEAST}${yaml}`)).toThrow(ConfigError)
+  })
+})

@@ -11,6 +11,8 @@ import { ConfigError } from '../core/errors.ts'
 import type { EvidenceClass, Retention } from '../core/retention.ts'
 import { toScope, type ModeFile, type ModeRule } from '../core/mode.ts'
 import type { Mode } from '../core/request.ts'
+import type { Audience } from '../server/oauth/action-detail.ts'
+import { toAudiences } from './audience.ts'
 import { parseDuration } from './durations.ts'
 import { toEngine, type EngineConfig } from './engine-config.ts'
 import { parseShape, toConfigSchema, type ConfigShape, type UpstreamShape } from './schema.ts'
@@ -64,6 +66,7 @@ export interface Config {
   readonly operators: { readonly policies?: string }
   readonly manifests: string
   readonly upstreams: readonly Upstream[]
+  readonly audiences: readonly Audience[]
   readonly limits: Omit<ConfigShape['limits'], 'deadline' | 'suspend'> & {
     readonly deadline: number
     readonly suspend: { readonly after: number; readonly within: number; readonly families: readonly string[] }
@@ -158,6 +161,10 @@ function toConfig(shape: ConfigShape, dir: string, env: Environment): Config {
     operators: shape.operators.policies === undefined ? {} : { policies: at(shape.operators.policies) },
     manifests: at(shape.manifests),
     upstreams: toUpstreams(shape, secret),
+    audiences: toAudiences(
+      shape.audiences,
+      shape.upstreams.map(({ name }) => name),
+    ),
     limits: toLimits(limits),
     credential: { ttl: parseTtl(shape.credential.ttl) },
     anomaly: shape.anomaly,

@@ -9,6 +9,7 @@ import { BESIDE, LEVELS, type EffectKind } from '../core/effect.ts'
 import type { JsonObject } from '../core/json.ts'
 import type { EvidenceClass } from '../core/retention.ts'
 import { DURATION_PATTERN, isDuration } from './durations.ts'
+import { audienceShape, type AudienceShape } from './audience.ts'
 import { engineShape, type EngineShape } from './engine-schema.ts'
 import { about, secret, text, type SecretShape } from './schema-parts.ts'
 
@@ -49,6 +50,7 @@ export interface ConfigShape {
   readonly operators: { readonly policies?: string | undefined }
   readonly manifests: string
   readonly upstreams: readonly UpstreamShape[]
+  readonly audiences: readonly AudienceShape[]
   readonly limits: {
     readonly deadline: string
     readonly approvalsPerTask: number
@@ -349,6 +351,10 @@ const shape = z.strictObject({
       ),
     ),
   upstreams: z.array(upstream).default([]).meta(about('The servers behind the gateway.', 'See its keys.')),
+  audiences: z
+    .array(audienceShape)
+    .default([])
+    .meta(about('Resource servers for which action credentials are issued at `/token`.', 'See its keys.')),
   limits: z
     .strictObject({
       deadline: duration

@@ -117,10 +117,13 @@ function decode(text: string): string {
   }
 }
 
-/** `a=b&c=d` (URL standard, `application/x-www-form-urlencoded`); a `;` separates for some and not for others. */
-function readForm(text: string): readonly Member[] {
+/**
+ * The members of `a=b&c=d` (URL standard, `application/x-www-form-urlencoded`), in order, repeated ones too. Throws `InputError`
+ * for what is not UTF-8, a value without a name, and a `;`, which separates for some and not for others.
+ */
+export function readForm(text: string): readonly (readonly [name: string, value: string])[] {
   if (text.includes(';')) throw new InputError('a query or form with a semicolon')
-  return text.split('&').flatMap((pair): readonly Member[] => {
+  return text.split('&').flatMap((pair): readonly (readonly [string, string])[] => {
     if (pair === '') return []
     const at = pair.includes('=') ? pair.indexOf('=') : pair.length
     const [name, value] = [pair.slice(0, at), pair.slice(at + 1)].map((part) => decode(part.replaceAll('+', ' ')))

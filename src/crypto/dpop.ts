@@ -14,6 +14,9 @@ import { importPublicKey, verifyBytes, type KeyPair } from './keys.ts'
 
 export const DPOP_TYP = 'dpop+jwt'
 
+/** The algorithms of proofs that are accepted, as metadata names them (RFC 9449 §5.1). */
+export const DPOP_ALGORITHMS = ['Ed25519', 'ES256'] as const
+
 const MAX_AGE_SECONDS = 60
 const SKEW_SECONDS = 5
 const MAX_LENGTH = 4096

@@ -1,7 +1,7 @@
 /**
  * @module
- * The listener: `/session`, `/control`, `/mcp/<upstream>`, `/healthz`, `/readyz`, `/metrics`. Authenticates before anything
- * is parsed, reads each body once, and answers refusals in the words of RFC 6750, 9449 and 9470.
+ * The listener: `/session`, `/control`, `/mcp/<upstream>`, `/token` and its kin, `/healthz`, `/readyz`, `/metrics`.
+ * Authenticates before anything is parsed, reads each body once, and answers refusals in the words of RFC 6750, 9449, 9470.
  */
 import type { IncomingMessage } from 'node:http'
 
@@ -25,6 +25,7 @@ import {
 import type { Authenticated, Authenticator, ReceivedRequest } from '../pdp/authenticate.ts'
 import type { Telemetry } from '../pdp/telemetry.ts'
 import { createBodyReader, type BodyReader } from './body.ts'
+import { addOAuthRoutes, type Counted, type OAuthOptions } from './oauth/routes.ts'
 
 /** What serves one upstream; the MCP gateway is one. */
 export interface Gateway {
@@ -52,6 +53,8 @@ export interface AppOptions {
   /** Host names, besides those of the loopback, under which this listener may be addressed. */
   readonly hosts: readonly string[]
   readonly limits: { readonly messageBytes: number }
+  /** Issues for resource servers of others. */
+  readonly oauth?: Omit<OAuthOptions, 'authenticator' | 'upstreams' | 'counted'>
   readonly version: string
   readonly report: (where: string, fault: unknown) => void
 }
@@ -84,6 +87,12 @@ export function createApp(given: AppOptions): Hono<Env> {
   app.post('/control', async (c) => serveControl(options, c))
   app.all('/mcp', async (c) => serveMcp(options, c, options.upstreams.length === 1 ? options.upstreams[0] : undefined))
   app.all('/mcp/:upstream', async (c) => serveMcp(options, c, c.req.param('upstream')))
+  if (options.oauth !== undefined) {
+    const { authenticator, upstreams, telemetry } = options
+    const counted: Counted = (reason) => telemetry.count('unbearer_unauthenticated_total', { reason })
+    const oauth: OAuthOptions = { ...options.oauth, authenticator, upstreams, counted }
+    addOAuthRoutes(app, oauth, async (c) => receive(options, c))
+  }
   app.onError((fault) => {
     // What a caller did wrong is told to the caller; in the log it would be one line for each that anybody likes to send.
     if (!(fault instanceof InputError || fault instanceof RefusedError)) options.report('listener', fault)
