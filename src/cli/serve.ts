@@ -2,14 +2,15 @@
  * @module
  * `unbearer serve`: the gateway and the control plane in one process.
  */
+import { parseDuration } from '../config/durations.ts'
 import type { Config } from '../config/load.ts'
-import { UnbearerError } from '../core/errors.ts'
 import type { Json, JsonObject } from '../core/json.ts'
 import { toDisplayText } from '../server/display.ts'
-import { toTable, toTime, type Answer, type Call, type Command } from './command.ts'
+import { toTable, type Answer, type Call, type Command } from './command.ts'
+import { createLog, LOG_OPTION, readLogForm, type Log } from './log-lines.ts'
 import { toModeNotes } from './modes.ts'
 import { PDP_OPTIONS, servePdpCall } from './serve-pdp.ts'
-import { waitForSignal } from './signals.ts'
+import { onHangUp, waitForSignal } from './signals.ts'
 import { version } from './version.ts'
 
 export const serveCommand: Command = {
@@ -18,15 +19,22 @@ export const serveCommand: Command = {
   summary: 'run the gateway in front of the upstreams',
   about: [
     'Serves every upstream at /mcp/NAME, and /session, /control, /healthz, /readyz and /metrics, on one listener.',
-    'Standard output has one block at the start (with `--json` one line); standard error has one line per fault.',
-    'SIGINT or SIGTERM stops taking requests, lets what is under way end, and closes the store; a second one does not wait.',
+    'Standard output has one block at the start (with `--json` one line); standard error has the log: starts, reloads, faults.',
+    'SIGHUP reads the configuration, policies, manifests and certificates again, and swaps them in one step; when anything of',
+    'them cannot be used, it says why and goes on as before.',
+    'SIGINT or SIGTERM: /readyz says no, nothing new is begun, what is under way ends or is aborted after `--drain`, and its',
+    'outcome is recorded; then exit code 0. A second signal does not wait.',
     'With `--pdp` it is an AuthZEN PDP instead (/access/v1/…): Cedar policies of a folder over the entities of a file. Without',
     '`--config` nobody is authenticated: it listens on the loopback only, says so, and keeps its log in memory.',
   ].join('\n'),
   example: 'unbearer serve --config /etc/unbearer/unbearer.yaml',
-  options: PDP_OPTIONS,
+  options: [
+    LOG_OPTION,
+    { name: 'drain', value: 'TIME', about: 'how long what is under way may take to end on SIGTERM (default: 10s)' },
+    ...PDP_OPTIONS,
+  ],
   operands: [0, 0],
-  run: async (call) => (call.flag('pdp') ? servePdpCall(call, report) : serve(call)),
+  run: async (call) => (call.flag('pdp') ? servePdpCall(call, toLog(call).report) : serve(call)),
 }
 
 type Serving = Awaited<ReturnType<typeof import('../config/listen.ts').serveInstallation>>
@@ -34,14 +42,40 @@ type Serving = Awaited<ReturnType<typeof import('../config/listen.ts').serveInst
 async function serve(call: Call): Promise<Answer> {
   const { loadConfig } = await import('../config/load.ts')
   const { serveInstallation } = await import('../config/listen.ts')
-  const config = await loadConfig(call.config)
+  const log = toLog(call)
+  const drainMs = parseDuration(call.text('drain') ?? '10s', '`--drain`')
   const stopped = waitForSignal()
-  const serving = await serveInstallation(config, { version, report })
+  const config = await loadConfig(call.config)
+  // Before it listens: a signal that comes early must not end what it was to mend.
+  let serving: Serving | undefined
+  onHangUp(() => void reloadFrom(call.config, serving, log))
+  serving = await serveInstallation(config, { version, report: log.report })
   const started = await toStarted(config, serving)
   process.stdout.write(`${call.json ? JSON.stringify(started) : toBlock(config, started)}\n`)
+  log.event('info', 'started', { origin: started.origin, version, entries: started.log.entries })
   await stopped
-  await serving.close()
+  log.event('info', 'draining', { inFlight: serving.composed.pdp.inFlight.size() })
+  await serving.close({ drainMs })
+  log.event('info', 'stopped')
   return { exit: 0 }
+}
+
+/** What is wrong with the new configuration is said, and the old one goes on. Never rejects. */
+async function reloadFrom(path: string, serving: Serving | undefined, log: Log): Promise<void> {
+  const { loadConfig } = await import('../config/load.ts')
+  try {
+    const next = await loadConfig(path)
+    // What is still starting reads the files as they are now.
+    if (serving === undefined) return
+    await serving.reload(next)
+    log.event('info', 'reloaded', { upstreams: next.upstreams.map(({ name }) => name) })
+  } catch (fault) {
+    log.report('reload-refused', fault)
+  }
+}
+
+function toLog(call: Call): Log {
+  return createLog(readLogForm(call), (line) => process.stderr.write(`${line}\n`))
 }
 
 interface Started extends JsonObject {
@@ -97,14 +131,4 @@ function toBlock(config: Config, { origin, advisory, upstreams, modes, log }: St
       : toTable(['upstream', 'mode', 'tools', 'MCP URL'], rows),
     ...(modes.length === 0 ? [] : ['', ...modes.map(toDisplayText)]),
   ].join('\n')
-}
-
-/** One line; what it says may come from an upstream. Only our own errors speak for themselves. */
-function report(where: string, fault: unknown): void {
-  const said = typeof fault === 'string' ? fault : fault instanceof UnbearerError ? fault.message : nameOf(fault)
-  process.stderr.write(`${toTime(Date.now())} ${toDisplayText(where)}: ${toDisplayText(said)}\n`)
-}
-
-function nameOf(fault: unknown): string {
-  return `unexpected ${fault instanceof Error ? fault.name : typeof fault}`
 }

@@ -21,3 +21,8 @@ export async function waitForSignal(): Promise<void> {
     process.once('SIGTERM', stop)
   })
 }
+
+/** Calls `listener` at each SIGHUP, until the process ends. From here on the signal does not end it. */
+export function onHangUp(listener: () => void): void {
+  process.on('SIGHUP', listener)
+}

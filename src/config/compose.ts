@@ -6,11 +6,11 @@ import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 
 import type { EnrolledKey, RevocationDimension, Task } from '../core/evidence.ts'
-import { RefusedError } from '../core/errors.ts'
+import { InvariantError, RefusedError } from '../core/errors.ts'
 import { asJson, type JsonObject } from '../core/json.ts'
 import { SESSION_TTL_SECONDS } from '../core/credential.ts'
 import { WORST } from '../core/effect.ts'
-import type { ModeFacts } from '../core/mode.ts'
+import type { ModeFacts, ModeFile } from '../core/mode.ts'
 import type { ServerManifest } from '../core/manifest.ts'
 import { importKey, type KeyPair } from '../crypto/keys.ts'
 import { createSeal, toVkey } from '../crypto/note.ts'
@@ -20,12 +20,13 @@ import { createAuthenticator } from '../pdp/authenticate.ts'
 import { createKeyring } from '../pdp/keyring.ts'
 import { newId, toControlUnit } from '../pdp/log-entries.ts'
 import { createModes, type Modes } from '../pdp/modes.ts'
-import { createPdp, type Pdp } from '../pdp/pdp.ts'
+import { createPdp, type Pdp, type PdpSettings } from '../pdp/pdp.ts'
 import { createSweeper, sweepHourly } from '../pdp/retention.ts'
 import type { SealedStore } from '../pdp/sealed-store.ts'
 import { createSuspensions, type Suspensions } from '../pdp/suspensions.ts'
 import { createTelemetry, type Telemetry } from '../pdp/telemetry.ts'
 import type { Clock } from '../ports/clock.ts'
+import type { Engine } from '../ports/engine.ts'
 import type { OperatorPolicy } from '../ports/operator-policy.ts'
 import type { ModeOf, Pep } from '../ports/pep.ts'
 import { ISSUED } from '../ports/revocations.ts'
@@ -88,8 +89,20 @@ export interface Composed extends Opened {
   readonly space: FreeSpace
   readonly authenticator: ReturnType<typeof createAuthenticator>
   readonly issueSession: (agent: EnrolledKey, txn: string | undefined) => Promise<JsonObject>
+  /**
+   * Builds everything that another configuration needs, warmed, beside what serves. Throws what is wrong with it, and changes
+   * nothing. `swap` puts it in force in one step; `discard` gives it up.
+   */
+  readonly prepare: (next: Config) => Promise<Prepared>
   /** What keeps an engine from answering now; empty when nothing does. */
   readonly engineProblems: () => Promise<readonly string[]>
+}
+
+/** Everything of another configuration, ready to be put in force. */
+export interface Prepared {
+  /** Synchronous, and cannot fail. What was begun ends under what it was begun with. */
+  swap(): void
+  discard(): Promise<void>
 }
 
 const clock: Clock = { now: () => Date.now() }
@@ -100,6 +113,19 @@ interface Hooks {
   canary: (dimension: RevocationDimension, id: string) => Promise<CanaryResult>
   status: () => JsonObject | Promise<JsonObject>
   whatIf: () => Promise<JudgeOptions>
+  /** What of another configuration stands below the decision chain: policies of operators, manifests, modes. */
+  prepare: (next: Config) => Promise<Prepared>
+}
+
+/** What stands below the decision chain and another configuration replaces. */
+interface Standing {
+  policy?: OperatorPolicy
+  file: ModeFile
+}
+
+function needPolicy({ policy }: Standing): OperatorPolicy {
+  if (policy === undefined) throw new InvariantError('the policies of operators are not loaded yet')
+  return policy
 }
 
 /** Told in words what the operator should know of the opening, and nothing is wrong with. */
@@ -147,13 +173,13 @@ async function open(config: Config, notice: Notice, judge: Judge): Promise<{ ope
     else await judge({ store: inner, sealed, head, vkey, journal }, clock)
     const store = await sealed()
     for (const migrated of migrations) await recordMigration(store, migrated, notice)
-    let policy: OperatorPolicy | undefined
-    const { services, modes, suspensions } = await createServices(store, config, journal, () => policy, notice)
-    policy = await openOperatorPolicy(config, services)
+    const standing: Standing = { file: config.modes }
+    const { services, modes, suspensions } = await createServices(store, config, journal, standing, notice)
+    standing.policy = await openOperatorPolicy(config, services)
     await modes.load()
     const manifests = await createManifestRegistry(
       config.manifests,
-      async () => acceptors(services, policy),
+      async () => acceptors(services, needPolicy(standing)),
       (jkt) => services.revocations.find('actor', jkt) !== undefined,
     )
     const whatIf = createWhatIf(config)
@@ -163,13 +189,31 @@ async function open(config: Config, notice: Notice, judge: Judge): Promise<{ ope
       canary: async () => ({ peps: [], silent: [] }),
       status: () => ({}),
       whatIf: async () => whatIf.open(),
+      async prepare(next) {
+        const nextPolicy = await openOperatorPolicy(next, services)
+        try {
+          const swapManifests = await manifests.prepare(next.manifests, async () => acceptors(services, nextPolicy))
+          return {
+            swap() {
+              standing.policy?.close()
+              standing.policy = nextPolicy
+              standing.file = next.modes
+              swapManifests()
+            },
+            discard: async () => Promise.resolve(nextPolicy.close()),
+          }
+        } catch (cause) {
+          nextPolicy.close()
+          throw cause
+        }
+      },
     }
     const control = createControl({
       store,
       clock,
       newId,
       services,
-      policy: () => policy,
+      policy: () => needPolicy(standing),
       reload: async () => hooks.reload(),
       manifests: toManifestControl(manifests),
       canary: async (dimension, id) => hooks.canary(dimension, id),
@@ -180,7 +224,7 @@ async function open(config: Config, notice: Notice, judge: Judge): Promise<{ ope
     const close = async (): Promise<void> => {
       await whatIf.close()
       services.revocations.close()
-      policy.close()
+      standing.policy?.close()
       await store.close()
     }
     return { opened: { store, control, services, manifests, modes, suspensions, vkey, issuerKey, clock, close }, hooks }
@@ -210,7 +254,7 @@ async function composeOver(
   const { store, services, manifests, modes, suspensions, issuerKey } = opened
   const telemetry = createTelemetry()
   const availability = await createAvailability({ config, store, clock, services, suspensions, telemetry, report })
-  const engines = await createEngines(config)
+  let inForce = { config, engines: await createEngines(config) }
   const { createEffectComputer } = await import('../effects/manifest.ts')
   await recordModes(store, config, modes)
   const effects = await createEffectComputer()
@@ -218,29 +262,27 @@ async function composeOver(
     store,
     clock,
     feed: services.revocations,
-    engines,
     effects,
     telemetry,
     issuer: config.issuer,
     issuerKey,
-    deployment: config.deployment === 'same-user' ? 'same-user' : 'separate',
     modes,
     tool: (upstream, tool, descriptorHash) => manifests.tool(upstream, tool, descriptorHash),
     generation: () => manifests.generation(),
-    limits: { ...config.limits, deadlineMs: config.limits.deadline },
     admission: availability.admission,
     suspensions,
-    credentialTtlSeconds: Math.max(1, Math.floor(config.credential.ttl / 1000)),
-    anomalyThreshold: config.anomaly.falsePositivesPerTask,
     report,
+    ...toSettings(inForce),
   })
   hooks.canary = async (dimension, id) => {
     const isRefused = await pdp.refusesCanary(dimension, id)
     return { peps: ['gateway'], silent: isRefused ? [] : ['gateway'] }
   }
-  hooks.status = async () => ({ ...(await toStatus(config, opened, pdp)), ...asJson(await availability.status()) })
-  const here = engines.filter((_engine, index) => config.engine.slice(index, index + 1).every(isHere))
-  hooks.whatIf = async () => ({ engines: here, effects, deadlineMs: WHAT_IF_MS })
+  hooks.status = async () => ({
+    ...(await toStatus(inForce.config, opened, pdp)),
+    ...asJson(await availability.status()),
+  })
+  hooks.whatIf = async () => ({ engines: toHere(inForce), effects, deadlineMs: WHAT_IF_MS })
   addGauges(telemetry, services, pdp)
   const keyring = createKeyring(store)
   const stopSweeping = sweepHourly(services.sweeper, (fault) => report('evidence', fault))
@@ -259,15 +301,73 @@ async function composeOver(
       clock,
       turnAway: (jkt) => availability.admission.turnAway(jkt),
     }),
-    engineProblems: async () => (await Promise.all(engines.map(async (each) => each.problems?.() ?? []))).flat(),
+    engineProblems: async () =>
+      (await Promise.all(inForce.engines.map(async (each) => each.problems?.() ?? []))).flat(),
+    async prepare(next) {
+      const below = await hooks.prepare(next)
+      try {
+        const engines = await createEngines(next)
+        return {
+          swap() {
+            below.swap()
+            const before = inForce.engines
+            inForce = { config: next, engines }
+            // What is still decided by the engines of before needs them until it is done.
+            void pdp
+              .configure(toSettings(inForce))
+              .then(async () => closeEngines(before))
+              .catch(() => undefined)
+            void recordModes(store, next, modes).catch((fault: unknown) => report('modes', fault))
+          },
+          async discard() {
+            await closeEngines(engines)
+            await below.discard()
+          },
+        }
+      } catch (cause) {
+        await below.discard()
+        throw cause
+      }
+    },
     issueSession: async (agent, txn) => openSession(config, opened, agent, txn),
     async close() {
       stopSweeping()
       pdp.close()
       await availability.admission.close()
-      await Promise.all(engines.map(async (engine) => engine.close()))
+      await closeEngines(inForce.engines)
       await opened.close()
     },
+  }
+}
+
+async function closeEngines(engines: readonly Engine[]): Promise<void> {
+  await Promise.all(engines.map(async (engine) => engine.close()))
+}
+
+/** Those that answer in this process: nobody elsewhere is asked about what is past. */
+function toHere({
+  config,
+  engines,
+}: {
+  readonly config: Config
+  readonly engines: readonly Engine[]
+}): readonly Engine[] {
+  return engines.filter((_engine, index) => config.engine.slice(index, index + 1).every(isHere))
+}
+
+function toSettings({
+  config,
+  engines,
+}: {
+  readonly config: Config
+  readonly engines: readonly Engine[]
+}): PdpSettings {
+  return {
+    engines,
+    deployment: config.deployment === 'same-user' ? 'same-user' : 'separate',
+    limits: { ...config.limits, deadlineMs: config.limits.deadline },
+    credentialTtlSeconds: Math.max(1, Math.floor(config.credential.ttl / 1000)),
+    anomalyThreshold: config.anomaly.falsePositivesPerTask,
   }
 }
 
@@ -348,9 +448,9 @@ async function openSession(
 
 async function createServices(
   store: SealedStore,
-  { issuer, limits, modes: file, evidence }: Config,
+  { issuer, limits, evidence }: Config,
   journal: Journal | undefined,
-  policy: () => OperatorPolicy | undefined,
+  standing: Standing,
   notice: Notice,
 ): Promise<{ services: Services; modes: Modes; suspensions: Suspensions }> {
   const options = { store, clock, newId }
@@ -362,13 +462,10 @@ async function createServices(
     clock,
     feed: revocations,
     issuer,
-    file,
+    file: () => standing.file,
     // Before the policies of operators are in force nobody may leave `enforce`.
-    policyVersion: () => policy()?.version ?? '',
-    mayObserve: (key) => {
-      const inForce = policy()
-      return inForce !== undefined && mayObserve(inForce, key, clock.now())
-    },
+    policyVersion: () => standing.policy?.version ?? '',
+    mayObserve: (key) => standing.policy !== undefined && mayObserve(standing.policy, key, clock.now()),
   })
   const suspensions = await createSuspensions({
     store,

@@ -4,20 +4,34 @@
  */
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { setTimeout } from 'node:timers/promises'
 
 import { serve, type ServerType } from '@hono/node-server'
 
-import { UnavailableError } from '../core/errors.ts'
+import { ConfigError, UnavailableError } from '../core/errors.ts'
+import { newId } from '../pdp/log-entries.ts'
+import { note } from '../server/acts.ts'
 import { createApp } from '../server/app.ts'
 import { compose, type Composed } from './compose.ts'
-import { isLoopback, type Config, type Upstream } from './load.ts'
+import { assertDeployment } from './deployment.ts'
+import { createGateways, type Gateways } from './gateways.ts'
+import { isLoopback, type Config } from './load.ts'
+import { assertReloadable, readCertificate, type Certificate } from './reload.ts'
 
 export interface Serving {
   /** Where clients reach it, without a trailing slash. */
   readonly origin: string
   readonly composed: Composed
-  /** Stops taking requests, ends sessions and their processes, closes the store. */
-  close(): Promise<void>
+  /**
+   * Serves by another configuration: builds and warms everything of it first, then swaps in one step. What was begun ends under
+   * what it was begun with. Throws what is wrong with it (`ConfigError`), and goes on as before.
+   */
+  reload(next: Config): Promise<void>
+  /**
+   * Begins nothing new and says so at `/readyz`, lets what is under way end for `drainMs` (default 10 s), then aborts it; ends
+   * sessions and their processes, and closes the store. Every outcome is recorded by then.
+   */
+  close(options?: { readonly drainMs?: number }): Promise<void>
 }
 
 export interface ServeOptions {
@@ -26,50 +40,140 @@ export interface ServeOptions {
   readonly report: (where: string, fault: unknown) => void
 }
 
+/** How long what is under way may take to end, where nobody says otherwise. */
+const DRAIN_MS = 10_000
+
 /** Opens, composes and listens. Throws what `compose` throws, and `UnavailableError` when the address is taken. */
 export async function serveInstallation(config: Config, options: ServeOptions): Promise<Serving> {
   const composed = await compose(config, options.report)
-  const { createMcpGateway } = await import('../adapters/mcp/gateway.ts')
-  const gateway = createMcpGateway({
-    pep: composed.pep,
-    upstreams: config.upstreams.map((upstream) => toUpstreamConfig(config, upstream)),
-    clock: composed.clock,
-    limits: { messageBytes: config.limits.messageBytes },
-    onProblem: (problem) => options.report(`upstream ${problem.upstream}`, `${problem.reason} ${problem.message}`),
-  })
-  let origin = config.origin ?? ''
-  const app = createApp({
-    ...composed,
-    oauth: {
-      issuer: config.issuer,
-      origin: () => origin,
-      audiences: config.audiences,
-      issue: composed.pdp.issue,
-      newId: () => composed.pep.newId(),
-      issuerKeys: () => [{ ...composed.issuerKey, jwk: { ...composed.issuerKey.jwk } }],
-    },
-    gateway,
-    upstreams: config.upstreams.map(({ name }) => name),
-    mode: (upstream) => composed.pep.mode(upstream),
-    unprovedObserve: isLoopback(config.listen.host),
-    problems: createReadiness(composed),
-    hosts: toHosts(config),
-    limits: config.limits,
-    version: options.version,
-    report: options.report,
-  })
+  let gateways: Gateways | undefined
   try {
-    const server = await listen(config, app.fetch)
-    const close = async (): Promise<void> => {
-      await stop(server)
-      await gateway.close()
-      await composed.close()
-    }
-    origin = config.origin ?? toOrigin(config, server)
-    return { origin, composed, close }
+    gateways = await createGateways(config, { ...composed, report: options.report })
+    return await serveOver(config, options, composed, gateways)
   } catch (cause) {
-    await gateway.close()
+    await gateways?.retire(undefined, 0)
     await composed.close()
+    throw cause
+  }
+}
+
+type Fetch = Parameters<typeof serve>[0]['fetch']
+
+/** What another configuration replaces. */
+interface InForce {
+  readonly config: Config
+  readonly gateways: Gateways
+  readonly fetch: Fetch
+}
+
+async function serveOver(
+  config: Config,
+  options: ServeOptions,
+  composed: Composed,
+  gateways: Gateways,
+): Promise<Serving> {
+  let draining = false
+  let origin = config.origin ?? ''
+  const problems = createReadiness(composed)
+  const toInForce = (settings: Config, using: Gateways): InForce => {
+    const app = createApp({
+      ...composed,
+      oauth: {
+        issuer: settings.issuer,
+        origin: () => origin,
+        audiences: settings.audiences,
+        issue: composed.pdp.issue,
+        newId: () => composed.pep.newId(),
+        issuerKeys: () => [{ ...composed.issuerKey, jwk: { ...composed.issuerKey.jwk } }],
+      },
+      gateway: using,
+      upstreams: settings.upstreams.map(({ name }) => name),
+      mode: (upstream) => composed.pep.mode(upstream),
+      unprovedObserve: isLoopback(settings.listen.host),
+      draining: () => draining,
+      problems,
+      hosts: toHosts(settings),
+      limits: settings.limits,
+      version: options.version,
+      report: options.report,
+    })
+    return { config: settings, gateways: using, fetch: app.fetch }
+  }
+  let inForce = toInForce(config, gateways)
+  const server = await listenOrExplain(config, async (...args) => inForce.fetch(...args))
+  origin = config.origin ?? toOrigin(config, server)
+  const requests = countRequests(server)
+  let reloading = Promise.resolve()
+  const reload = async (next: Config): Promise<void> => {
+    const before = inForce.gateways
+    const prepared = await prepare(inForce, next, composed)
+    const made = toInForce(next, prepared.gateways)
+    // Recorded first, and the last that can fail: from here to the end of the swap nothing waits.
+    await recordReload(composed, next).catch(async (cause: unknown) => {
+      await prepared.composed.discard()
+      throw cause
+    })
+    prepared.composed.swap()
+    inForce = made
+    if (prepared.certificate !== undefined && 'setSecureContext' in server)
+      server.setSecureContext(prepared.certificate)
+    before.retire(made.gateways, DRAIN_MS).catch((fault: unknown) => options.report('reload', fault))
+  }
+  return {
+    origin,
+    composed,
+    async reload(next) {
+      // One after the other: two that prepare at once would retire each other's gateways.
+      const before = reloading
+      const mine = (async () => {
+        await before
+        await reload(next)
+      })()
+      reloading = mine.catch(() => undefined)
+      return mine
+    },
+    async close({ drainMs = DRAIN_MS } = {}) {
+      draining = true
+      await reloading
+      await requests.ended(drainMs)
+      await inForce.gateways.retire(undefined, 0)
+      // What was aborted still records its outcome.
+      await requests.ended(ABORT_MS)
+      await stop(server)
+      await composed.close()
+    },
+  }
+}
+
+/** How long what was aborted may take to record that it was. */
+const ABORT_MS = 5_000
+
+interface PreparedReload {
+  readonly composed: Awaited<ReturnType<Composed['prepare']>>
+  readonly gateways: Gateways
+  readonly certificate?: Certificate
+}
+
+/** Everything that can fail. Gives up what was built when something later does. */
+async function prepare(inForce: InForce, next: Config, composed: Composed): Promise<PreparedReload> {
+  assertReloadable(inForce.config, next)
+  assertDeployment(next)
+  const certificate = next.tls === undefined ? {} : { certificate: readCertificate(next.tls) }
+  // Nothing is started by this: what is new among them opens with its first session.
+  const gateways = inForce.gateways.prepare(next)
+  return { composed: await composed.prepare(next), gateways, ...certificate }
+}
+
+async function recordReload({ store, clock }: Composed, next: Config): Promise<void> {
+  const detail = { upstreams: next.upstreams.map(({ name }) => name), mode: next.mode }
+  await note({ store, clock, newId }, { act: 'reload', by: 'system', subject: 'system', detail })
+}
+
+async function listenOrExplain(config: Config, fetch: Fetch): Promise<ServerType> {
+  try {
+    return await listen(config, fetch)
+  } catch (cause) {
+    if (cause instanceof ConfigError) throw cause
     const address = `${config.listen.host}:${config.listen.port}`
     throw new UnavailableError(
       `\`${address}\` cannot be listened on; stop what holds it, or set another \`listen\` (port 0 takes a free one)`,
@@ -78,15 +182,26 @@ export async function serveInstallation(config: Config, options: ServeOptions): 
   }
 }
 
-function toUpstreamConfig(config: Config, { name, kind, command, url, secrets }: Upstream) {
-  const revealed = Object.fromEntries(Object.entries(secrets).map(([key, secret]) => [key, secret.reveal()]))
+interface Requests {
+  /** Settles when nothing is under way, or after `ms`. Requests that only look are not waited for. */
+  ended(ms: number): Promise<void>
+}
+
+function countRequests(server: ServerType): Requests {
+  const running = new Set<unknown>()
+  server.on('request', (request: unknown, response: { once(event: 'close', listener: () => void): unknown }) => {
+    running.add(request)
+    response.once('close', () => running.delete(request))
+  })
   return {
-    name,
-    kind,
-    ...(command === undefined ? {} : { command, cwd: config.dir, env: revealed }),
-    ...(url === undefined ? {} : { url, headers: revealed }),
+    async ended(ms) {
+      for (let waited = 0; running.size > 0 && waited < ms; waited += LOOK_MS) await setTimeout(LOOK_MS)
+    },
   }
 }
+
+/** How often to look whether the last request has ended. */
+const LOOK_MS = 25
 
 /** Where and how to listen. */
 export type Listening = Pick<Config, 'listen'> & { readonly tls?: Config['tls'] | undefined }
@@ -100,9 +215,7 @@ export async function listen(config: Listening, fetch: Parameters<typeof serve>[
         fetch,
         hostname: config.listen.host,
         port: config.listen.port,
-        ...(tls === undefined
-          ? {}
-          : { createServer: createTlsServer, serverOptions: { cert: tls.cert.reveal(), key: tls.key.reveal() } }),
+        ...(tls === undefined ? {} : { createServer: createTlsServer, serverOptions: { ...readCertificate(tls) } }),
       },
       () => resolve(server),
     )
@@ -114,11 +227,9 @@ export async function listen(config: Listening, fetch: Parameters<typeof serve>[
 export async function stop(server: ServerType): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
   if ('closeIdleConnections' in server) server.closeIdleConnections()
-  const late = setTimeout(() => {
-    if ('closeAllConnections' in server) server.closeAllConnections()
-  }, 2_000)
+  await Promise.race([closed, setTimeout(2_000, undefined, { ref: false })])
+  if ('closeAllConnections' in server) server.closeAllConnections()
   await closed
-  clearTimeout(late)
 }
 
 /** Where clients of this machine reach it. */

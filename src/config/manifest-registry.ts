@@ -19,6 +19,11 @@ export interface ManifestRegistry {
   /** Reads the folder again. Keeps what was there when any file cannot be read or parsed, and throws `ConfigError`. */
   reload(): Promise<void>
   /**
+   * Reads another folder under other keys, without putting anything in force: what it answers does, at once. Throws
+   * `ConfigError` as `reload` does.
+   */
+  prepare(folder: string, acceptors: () => Promise<readonly KeyPair[]>): Promise<() => void>
+  /**
    * Puts a manifest that `by` has signed in force, in the place of the one before. Throws `InputError` for a text that is no
    * manifest, `RefusedError` when it is not signed by `by` as it stands; what was in force stays when it cannot be read back.
    * `record` runs when it is known to be signed, before anything changes.
@@ -38,12 +43,13 @@ interface Loaded {
  * not watch the folder: `unbearer tools accept` tells a running server.
  */
 export async function createManifestRegistry(
-  dir: string,
+  folder: string,
   operators: () => Promise<readonly KeyPair[]>,
   isRevoked: (jkt: string) => boolean,
 ): Promise<ManifestRegistry> {
   let loaded: ReadonlyMap<string, Loaded> = new Map()
   let generation = 0
+  let dir = folder
   const isInForce = ({ manifest, accepted }: Loaded): boolean =>
     accepted && manifest.accepted !== undefined && !isRevoked(manifest.accepted.by)
   const registry: ManifestRegistry = {
@@ -58,6 +64,14 @@ export async function createManifestRegistry(
     async reload() {
       loaded = await readFolder(dir, await operators())
       generation += 1
+    },
+    async prepare(next, acceptors) {
+      const read = await readFolder(next, await acceptors())
+      return () => {
+        loaded = read
+        dir = next
+        generation += 1
+      }
     },
     async accept(text, by, record) {
       const manifest = parseAccepted(text, by)

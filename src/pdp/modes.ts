@@ -17,7 +17,7 @@ export interface ModesOptions {
   readonly clock: Clock
   readonly feed: RevocationFeed
   readonly issuer: string
-  readonly file: ModeFile
+  readonly file: () => ModeFile
   /** Whether the policies of operators let this key observe. Asked again when acts, keys or policies have changed. */
   readonly mayObserve: (key: EnrolledKey) => boolean
   /** Changes with the policies of operators. */
@@ -57,13 +57,15 @@ export async function createModes(options: ModesOptions): Promise<Modes> {
   const standing = (): readonly ModeAct[] => signed.filter((act) => mayStillAct(options.feed, act))
   await load()
   return {
-    file: options.file,
+    get file() {
+      return options.file()
+    },
     load,
     async decide(facts, now) {
       await load()
-      return { ...resolveMode(options.file, standing(), facts, now), key: MODE_ACTS_RECORD, version }
+      return { ...resolveMode(options.file(), standing(), facts, now), key: MODE_ACTS_RECORD, version }
     },
-    look: (facts) => resolveMode(options.file, standing(), facts, options.clock.now()),
+    look: (facts) => resolveMode(options.file(), standing(), facts, options.clock.now()),
     inForce: () => standing().filter((act) => isInForce(act, options.clock.now())),
   }
 }

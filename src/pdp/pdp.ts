@@ -45,6 +45,12 @@ export interface PdpOptions {
   readonly report: (where: string, fault: unknown) => void
 }
 
+/** What may change while it runs. */
+export type PdpSettings = Pick<
+  PdpOptions,
+  'engines' | 'deployment' | 'limits' | 'credentialTtlSeconds' | 'anomalyThreshold'
+>
+
 export interface Pdp {
   readonly enforce: Enforce
   /** Decides an action that another process will perform, and gives what passes a credential for it. */
@@ -52,6 +58,11 @@ export interface Pdp {
   readonly inFlight: InFlight
   /** True when a credential under this revoked dimension is refused at redemption, as it must be. */
   refusesCanary(dimension: RevocationDimension, id: string): Promise<boolean>
+  /**
+   * Decides by other settings from the next request on, at once. What was begun ends under those that it was begun with; the
+   * promise settles when nothing is left of it, and what they hold (engines) may be closed.
+   */
+  configure(settings: PdpSettings): Promise<void>
   close(): void
 }
 
@@ -75,13 +86,57 @@ export function createPdp(options: PdpOptions): Pdp {
       return true
     },
   })
-  const gather = createGather({ ...options, histories, inFlight })
-  const chain = { ...options, gather, histories, lanes: createLanes(), inFlight, authority, reserved }
+  const lanes = createLanes()
+  const build = (settings: PdpSettings): Counted => {
+    const all = { ...options, ...settings, histories, inFlight }
+    const chain = { ...all, gather: createGather(all), lanes, authority, reserved }
+    return count(createEnforcer(chain), createIssuer(chain))
+  }
+  let current = build(options)
   return {
-    enforce: createEnforcer(chain),
-    issue: createIssuer(chain),
+    enforce: async (request, perform) => current.enforce(request, perform),
+    issue: async (...asked) => current.issue(...asked),
+    async configure(settings) {
+      const before = current
+      current = build(settings)
+      return before.idle()
+    },
     inFlight,
     refusesCanary: createCanary({ authority, feed, clock, issuer: options.issuer }),
     close: () => inFlight.close(),
+  }
+}
+
+interface Counted {
+  readonly enforce: Enforce
+  readonly issue: Issue
+  /** Settles when nothing runs; nothing new may be begun by then. */
+  idle(): Promise<void>
+}
+
+function count(enforce: Enforce, issue: Issue): Counted {
+  let running = 0
+  const { promise, resolve } = Promise.withResolvers<undefined>()
+  let waited = false
+  const settle = (): void => {
+    if (waited && running === 0) resolve(undefined)
+  }
+  const during = async <T>(work: () => Promise<T>): Promise<T> => {
+    running += 1
+    try {
+      return await work()
+    } finally {
+      running -= 1
+      settle()
+    }
+  }
+  return {
+    enforce: async (request, perform) => during(async () => enforce(request, perform)),
+    issue: async (...asked) => during(async () => issue(...asked)),
+    async idle() {
+      waited = true
+      settle()
+      await promise
+    },
   }
 }

@@ -48,6 +48,8 @@ export interface AppOptions {
   /** Issues a session credential for an agent, bound to its key. */
   readonly issueSession: (agent: EnrolledKey, txn: string | undefined) => Promise<JsonObject>
   readonly telemetry: Telemetry
+  /** True once it is asked to stop: nothing new is begun, what is under way may end. */
+  readonly draining?: () => boolean
   /** Names what is not ready; empty means ready. */
   readonly problems: () => Promise<readonly string[]>
   /** Host names, besides those of the loopback, under which this listener may be addressed. */
@@ -75,9 +77,14 @@ export function createApp(given: AppOptions): Hono<Env> {
     if (foreign !== undefined) return c.json({ error: 'invalid_request', message: foreign }, 403)
     return next()
   })
+  app.use(async (c, next) => {
+    if (options.draining?.() !== true || LOOKED_AT.includes(c.req.path)) return next()
+    const headers = { 'retry-after': '5', connection: 'close' }
+    return c.json({ error: 'temporarily_unavailable', message: 'this server is stopping' }, 503, headers)
+  })
   app.get('/healthz', (c) => c.json({ ok: true, version: options.version }))
   app.get('/readyz', async (c) => {
-    const problems = await options.problems()
+    const problems = options.draining?.() === true ? ['this server is stopping'] : await options.problems()
     return c.json({ ok: problems.length === 0, problems }, problems.length === 0 ? 200 : 503)
   })
   app.get('/metrics', async (c) =>
@@ -100,6 +107,9 @@ export function createApp(given: AppOptions): Hono<Env> {
   })
   return app
 }
+
+/** Answered also while it stops: they begin nothing. */
+const LOOKED_AT: readonly string[] = ['/healthz', '/readyz', '/metrics']
 
 const LOOPBACK: readonly string[] = ['127.0.0.1', 'localhost', '[::1]']
 

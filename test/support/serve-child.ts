@@ -13,19 +13,23 @@ export interface ServeChild {
   kill(): Promise<void>
   /** Asks it to stop. */
   stop(): Promise<void>
+  /** Sends a signal and waits for nothing. */
+  signal(signal: NodeJS.Signals): void
+  /** Settles with its exit code when it is gone. */
+  readonly exit: Promise<number | null>
 }
 
 const MAIN = join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.ts')
 
 /** Starts it in `dir` and waits until it listens. Rejects with what it said when it ends before. */
-export async function startServe(dir: string): Promise<ServeChild> {
-  const child = spawn(process.execPath, [MAIN, 'serve', '--config', join(dir, 'unbearer.yaml'), '--json'], {
+export async function startServe(dir: string, ...options: readonly string[]): Promise<ServeChild> {
+  const child = spawn(process.execPath, [MAIN, 'serve', '--config', join(dir, 'unbearer.yaml'), '--json', ...options], {
     cwd: dir,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const chunks: string[] = []
   const { promise: started, resolve, reject } = Promise.withResolvers<string>()
-  const gone = new Promise<void>((done) => child.once('exit', () => done()))
+  const gone = new Promise<number | null>((done) => child.once('exit', (code) => done(code)))
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => void chunks.push(chunk))
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
     chunks.push(chunk)
@@ -42,5 +46,7 @@ export async function startServe(dir: string): Promise<ServeChild> {
     said: () => chunks.join(''),
     kill: async () => end('SIGKILL'),
     stop: async () => end('SIGTERM'),
+    signal: (signal) => void child.kill(signal),
+    exit: gone,
   }
 }
