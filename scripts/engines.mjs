@@ -25,6 +25,10 @@ const BUNDLES = {
       (name) => `test/fixtures/engines/contract/${name}.rego`,
     ),
   },
+  'examples/policies/opa-wasm/agents.tar.gz': {
+    entrypoints: ['agents/decision'],
+    sources: ['examples/policies/opa/agents.rego'],
+  },
 }
 
 /** Runs a command at low priority and says every half minute that it still runs: a linker is silent for long. */

@@ -3,7 +3,7 @@
  * A server that speaks the protocol of a policy server with answers given here, for what can be shown without the real one.
  */
 import { createServer } from 'node:http'
-import { parseJson, type Json } from '../../src/index.ts'
+import type { Json } from '../../src/index.ts'
 import type { EngineServer } from './engine-servers.ts'
 
 export interface StandInAnswer {
@@ -36,7 +36,7 @@ export async function startStandIn(respond: Respond): Promise<EngineServer> {
 
 function toAnswer(respond: Respond, path: string, bytes: Buffer, url: string): StandInAnswer {
   try {
-    return respond(path, bytes.length === 0 ? undefined : parseJson(bytes, { numbers: 'any', maxDepth: 128 }), url)
+    return respond(path, bytes.length === 0 ? undefined : JSON.parse(bytes.toString('utf8')), url)
   } catch {
     return { status: 500, body: { message: 'failed' } }
   }
