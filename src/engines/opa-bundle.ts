@@ -51,9 +51,9 @@ function readTar(tar: Uint8Array, wanted: readonly string[]): ReadonlyMap<string
   for (let at = 0; at + BLOCK <= tar.length && tar[at] !== 0;) {
     const header = tar.subarray(at, at + BLOCK)
     const name = readText(header, 0, 100).replace(/^\.?\/+/, '')
-    const size = Number.parseInt(`0${readText(header, 124, 12).trim()}`, 8)
+    const size = readSize(readText(header, 124, 12).trim())
     const end = at + BLOCK + size
-    if (!Number.isSafeInteger(size) || size < 0 || end > tar.length) throw new ConfigError('the `bundle` is cut off')
+    if (end > tar.length) throw new ConfigError('the `bundle` is cut off')
     if (readText(header, 345, 155) === '' && wanted.includes(name)) {
       if (files.has(name)) throw new ConfigError(`the \`bundle\` has \`${name}\` twice`)
       files.set(name, tar.subarray(at + BLOCK, end))
@@ -61,6 +61,12 @@ function readTar(tar: Uint8Array, wanted: readonly string[]): ReadonlyMap<string
     at += BLOCK + Math.ceil(size / BLOCK) * BLOCK
   }
   return files
+}
+
+/** Octal digits; anything else is no archive that `opa build` wrote. */
+function readSize(text: string): number {
+  if (/^[0-7]{1,11}$/.test(text)) return Number.parseInt(text, 8)
+  throw new ConfigError('the `bundle` cannot be unpacked')
 }
 
 function readText(header: Uint8Array, from: number, length: number): string {

@@ -33,6 +33,9 @@ async function ask(documents: readonly EngineDocument[], { engine }: Started): P
   return verdicts
 }
 
+const ids = (all: readonly PolicyVerdict[]): readonly unknown[] =>
+  all.map(({ outcome, policies }) => [outcome, policies])
+
 describe('one intent in every policy language', () => {
   it('is decided alike over a generated corpus', { timeout: scaled(120_000, 10) }, async () => {
     const documents = generateDocuments(COUNT, SEED)
@@ -53,7 +56,6 @@ describe('one intent in every policy language', () => {
       })
       expect({ [other.name]: apart.slice(0, 2) }).toEqual({ [other.name]: [] })
       if (!NAMING.includes(other.name)) continue
-      const ids = (all: readonly PolicyVerdict[]) => all.map(({ outcome, policies }) => [outcome, policies])
       expect({ [other.name]: ids(verdicts) }).toEqual({ [other.name]: ids(expected) })
     }
   })
