@@ -70,23 +70,23 @@ describe('a result of a policy', () => {
   })
 })
 
-describe('a denial that a person could lift', () => {
-  const engineThat = (ask: (approved: boolean) => JsonAnswer, input?: JsonObject) => {
-    const asked: boolean[] = []
-    const engine = createJsonEngine({
-      kind: 'test',
-      version: () => 'v',
-      ...(input === undefined ? {} : { input }),
-      ask: async (document) => {
-        const approved = JSON.stringify(document).includes('"approved":true')
-        asked.push(approved)
-        return ask(approved)
-      },
-      close: () => {},
-    })
-    return { engine, asked }
-  }
+const engineThat = (ask: (approved: boolean) => JsonAnswer, input?: JsonObject) => {
+  const asked: boolean[] = []
+  const engine = createJsonEngine({
+    kind: 'test',
+    version: () => 'v',
+    ...(input === undefined ? {} : { input }),
+    ask: async (document) => {
+      const approved = JSON.stringify(document).includes('"approved":true')
+      asked.push(approved)
+      return ask(approved)
+    },
+    close: () => {},
+  })
+  return { engine, asked }
+}
 
+describe('a denial that a person could lift', () => {
   it('is a challenge, found by asking again', async () => {
     const { engine, asked } = engineThat((approved) => answer(approved ? 'permit' : 'deny'))
     expect(await engine.evaluate(toDocument())).toMatchObject({

@@ -152,13 +152,13 @@ describe('topaz', () => {
   })
 })
 
-describe('authzen', () => {
-  const metadata = (base: string): JsonObject => ({
-    policy_decision_point: base,
-    access_evaluation_endpoint: `${base}/eval`,
-    access_evaluations_endpoint: `${base}/evals`,
-  })
+const metadata = (base: string): JsonObject => ({
+  policy_decision_point: base,
+  access_evaluation_endpoint: `${base}/eval`,
+  access_evaluations_endpoint: `${base}/evals`,
+})
 
+describe('authzen', () => {
   it('sends the document as it is to the endpoint of the metadata, for a tenant too', async () => {
     const { url, seen } = await serve((path, _body, origin) =>
       path === '/.well-known/authzen-configuration/tenant'
@@ -181,7 +181,7 @@ describe('authzen', () => {
     ],
     [
       'an endpoint that only looks like ours',
-      (base: string) => ({ ...metadata(base), access_evaluation_endpoint: `${base}0/x` }),
+      (base: string) => ({ ...metadata(base), access_evaluation_endpoint: `${base}@evil.example/x` }),
     ],
     ['no endpoint', (base: string) => ({ policy_decision_point: base })],
   ])('does not start with metadata of %s', async (_what, make) => {
