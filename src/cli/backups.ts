@@ -11,6 +11,7 @@ import { readKeyFile, type KeyPair } from '../crypto/keys.ts'
 import type { Voided } from '../server/continuity.ts'
 import {
   KEY_OPTION,
+  PASSPHRASE_OPTION,
   printNotice,
   toTime,
   usageError,
@@ -19,6 +20,7 @@ import {
   type Command,
   type Option,
 } from './command.ts'
+import { toPassphrase } from './passphrase.ts'
 import { version } from './version.ts'
 
 const KEEP_BUDGETS: Option = {
@@ -67,6 +69,7 @@ export const backupCommands: readonly Command[] = [
       { name: 'force', about: 'put what is there aside, under another name' },
       KEEP_BUDGETS,
       KEY_OPTION('keys/operator.jwk'),
+      PASSPHRASE_OPTION,
     ],
     operands: [1, 1],
     run: restoreBackup,
@@ -140,14 +143,14 @@ function createProgress(): (what: string, done: number, total: number) => void {
 async function restoreBackup(call: Call): Promise<Answer> {
   const { restore } = await import('../config/restore.ts')
   const dir = call.need('dir')
-  const [operator, keys] = [call.text('key'), call.text('keys')]
+  const keys = call.text('keys')
   const { manifest, outside, voided, merged, aside } = await restore({
     from: call.operand(0),
     dir,
     force: call.flag('force'),
     keepBudgets: call.flag('keep-budgets'),
     notice: printNotice,
-    ...(operator === undefined ? {} : { operator }),
+    operator: async () => readOperator(call, dir),
     ...(keys === undefined ? {} : { keys }),
   })
   const at = toTime(manifest.createdAt)
@@ -172,7 +175,7 @@ async function recover(call: Call): Promise<Answer> {
   const { loadConfig } = await import('../config/load.ts')
   const { acceptHead } = await import('../config/recover.ts')
   const config = await loadConfig(call.config)
-  const operator = await readOperator(call.text('key') ?? join(config.dir, 'keys', 'operator.jwk'))
+  const operator = await readOperator(call, config.dir)
   const keepBudgets = call.flag('keep-budgets')
   const recovered = await acceptHead(config, { operator, keepBudgets, notice: printNotice })
   if (recovered === undefined)
@@ -188,8 +191,9 @@ async function recover(call: Call): Promise<Answer> {
   return { exit: 0, json, text: lines.join('\n') }
 }
 
-async function readOperator(file: string): Promise<KeyPair> {
-  const key = await readKeyFile(file)
+async function readOperator(call: Call, dir: string): Promise<KeyPair> {
+  const file = call.text('key') ?? join(dir, 'keys', 'operator.jwk')
+  const key = await readKeyFile(file, toPassphrase(call))
   if (key.privateKey === undefined) throw new ConfigError(`\`${file}\` holds a public key, a private one is needed`)
   return key
 }

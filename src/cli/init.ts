@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { chmod, copyFile, lstat, mkdir, readdir, writeFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { parseConfig, type Config, type Deployment } from '../config/load.ts'
@@ -65,8 +65,11 @@ async function init(call: Call): Promise<Answer> {
   await copyPolicies(join(dir, policies))
   await copyOperatorPolicies(join(dir, policies, 'operators'))
   await enrol(config, dir)
+  const { syncTree, syncFolder } = await import('../server/durable-file.ts')
+  syncTree(dir)
   // Last, so that a configuration is only ever there when all that it speaks of is.
-  await writeFile(join(dir, 'unbearer.yaml'), text, { flag: 'wx', mode: 0o600 })
+  await writeFile(join(dir, 'unbearer.yaml'), text, { flag: 'wx', mode: 0o600, flush: true })
+  for (const folder of [dir, dirname(dir)]) syncFolder(folder)
   const at = call.text('dir') === undefined ? '' : ` --config ${join(call.text('dir') ?? '', 'unbearer.yaml')}`
   const json = { dir, config: join(dir, 'unbearer.yaml'), issuer, deployment: toJson(deployment), mode: config.mode }
   return { exit: 0, json, text: toText(dir, deployment, at, policies) }

@@ -42,6 +42,7 @@ import {
   type ControlOptions,
   type Services,
 } from '../server/control.ts'
+import { syncFolder } from '../server/durable-file.ts'
 import { createErasure } from '../server/erasure.ts'
 import type { JudgeOptions } from '../pdp/replay.ts'
 import { createGrants } from '../server/grants.ts'
@@ -538,7 +539,8 @@ async function openStore(
     return createMemoryStore({ ...options, clock })
   }
   const { createSqliteStore } = await import('../stores/sqlite.ts')
-  mkdirSync(dirname(config.store.path), { recursive: true, mode: 0o700 })
+  const folder = dirname(config.store.path)
+  if (mkdirSync(folder, { recursive: true, mode: 0o700 }) !== undefined) syncFolder(dirname(folder))
   return createSqliteStore({ ...options, path: config.store.path, clock })
 }
 

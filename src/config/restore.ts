@@ -21,7 +21,7 @@ import {
 import { basename, dirname, join, resolve } from 'node:path'
 
 import { ConfigError, InputError, IntegrityError } from '../core/errors.ts'
-import { readKeyFile } from '../crypto/keys.ts'
+import type { KeyPair } from '../crypto/keys.ts'
 import { toVkey } from '../crypto/note.ts'
 import type { Voided } from '../server/continuity.ts'
 import { syncFile, syncFolder, writeDurably } from '../server/durable-file.ts'
@@ -52,8 +52,8 @@ export interface RestoreOptions {
   /** What `backUp` made: a folder, or a file whose name ends in `.tar`. */
   readonly from: string
   readonly dir: string
-  /** The file of an operator's private key; by default `keys/operator.jwk` in `dir`. */
-  readonly operator?: string
+  /** The private key of an operator; asked for once keys are in place. */
+  readonly operator: () => Promise<KeyPair>
   /** What `backup --with-keys` wrote. */
   readonly keys?: string
   /** Puts an installation that is there aside instead of refusing. */
@@ -218,7 +218,7 @@ async function voidStaged(
   manifest: BackupManifest,
   outside: HeadFacts | null,
 ): Promise<{ readonly voided: Voided; readonly merged: number }> {
-  const operator = await readKeyFile(options.operator ?? join(options.dir, 'keys', 'operator.jwk'))
+  const operator = await options.operator()
   if (operator.privateKey === undefined) throw new ConfigError('the key of the operator must be a private one')
   const { createdAt, madeBy, log, rev } = manifest
   const backup = { createdAt, madeBy, entries: log.entries, root: log.root, rev }

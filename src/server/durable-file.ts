@@ -2,8 +2,8 @@
  * @module
  * Files that are on the disk once a function returns: their bytes and their name, which a file system keeps apart.
  */
-import { closeSync, existsSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { closeSync, existsSync, fsyncSync, openSync, readdirSync, renameSync, writeSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 
 /** Replaces the file at `path` with `bytes`, whole or not at all, mode 0600. Throws what the file system says. */
 export function writeDurably(path: string, bytes: Uint8Array): void {
@@ -49,4 +49,14 @@ export function syncFolder(path: string): void {
   } finally {
     closeSync(folder)
   }
+}
+
+/** Puts everything below a folder on the disk, names last. Not for databases that are open. */
+export function syncTree(path: string): void {
+  for (const entry of readdirSync(path, { withFileTypes: true })) {
+    const below = join(path, entry.name)
+    if (entry.isDirectory()) syncTree(below)
+    else if (entry.isFile()) syncFile(below)
+  }
+  syncFolder(path)
 }

@@ -35,6 +35,7 @@ import { backUp } from '../../src/config/backup.ts'
 import { writeKeys } from '../../src/config/backup-keys.ts'
 import { loadConfig, type Config } from '../../src/config/load.ts'
 import { restore, type RestoreOptions } from '../../src/config/restore.ts'
+import { readKeyFile } from '../../src/crypto/keys.ts'
 import { verifyStore } from '../../src/server/audit.ts'
 import { approve, control, createStage, openTask, readActs, readLog, type Stage } from '../support/places.ts'
 import { startServe } from '../support/serve-child.ts'
@@ -59,7 +60,15 @@ const at = (name: string): string => join(outside, name)
 const configOf = async (dir: string = stage.prepared.dir): Promise<Config> => loadConfig(join(dir, 'unbearer.yaml'))
 const back = async (to: string) => backUp(await configOf(), { to, madeBy: 'test' })
 const restoreInto = async (from: string, dir: string, options: Partial<RestoreOptions> = {}) =>
-  restore({ from, dir, force: false, keepBudgets: false, notice: () => undefined, ...options })
+  restore({
+    from,
+    dir,
+    force: false,
+    keepBudgets: false,
+    notice: () => undefined,
+    operator: async () => readKeyFile(join(dir, 'keys', 'operator.jwk')),
+    ...options,
+  })
 
 /** An installation with an approval that was given and not used, and a backup of it. */
 async function backUpSomething(to: string): Promise<{ txn: string; ticket: string }> {
@@ -234,7 +243,7 @@ describe('a backup', () => {
 
   it('is restored by an operator only, and needs the keys', async () => {
     await backUpSomething(at('backup'))
-    const operator = join(stage.prepared.dir, 'keys', 'agent.jwk')
+    const operator = async () => readKeyFile(join(stage.prepared.dir, 'keys', 'agent.jwk'))
     await expect(restoreInto(at('backup'), stage.prepared.dir, { force: true, operator })).rejects.toMatchObject({
       code: 'ERR_UNBEARER_REFUSED',
     })

@@ -23,8 +23,18 @@ const MAIN = join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.ts')
 
 /** Starts it in `dir` and waits until it listens. Rejects with what it said when it ends before. */
 export async function startServe(dir: string, ...options: readonly string[]): Promise<ServeChild> {
+  return startServeUnder(dir, {}, ...options)
+}
+
+/** The same with more in its environment. */
+export async function startServeUnder(
+  dir: string,
+  env: Readonly<Record<string, string>>,
+  ...options: readonly string[]
+): Promise<ServeChild> {
   const child = spawn(process.execPath, [MAIN, 'serve', '--config', join(dir, 'unbearer.yaml'), '--json', ...options], {
     cwd: dir,
+    env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const chunks: string[] = []
