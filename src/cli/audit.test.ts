@@ -8,6 +8,7 @@ import { createSeal, toVkey } from '../crypto/note.ts'
 import type { Store } from '../index.ts'
 import { toControlUnit, toDecisionUnit } from '../pdp/log-entries.ts'
 import { createMemoryStore } from '../stores/memory.ts'
+import { showEntry } from '../server/entries.ts'
 import { auditExport, auditShow, auditTail, auditVerify } from './audit.ts'
 
 const key = importKey({ ...generateKey('Ed25519') })
@@ -36,6 +37,12 @@ async function collect(lines: AsyncIterable<string>): Promise<string[]> {
   for await (const line of lines) found.push(line)
   return found
 }
+
+const indexes = (lines: readonly string[]): unknown[] =>
+  lines.map((line) => {
+    const { index }: { index: number } = JSON.parse(line)
+    return index
+  })
 
 describe('audit export and verify', () => {
   it('answer 0 for what is intact and 1 with the first bad entry for what is not', async () => {
@@ -75,7 +82,7 @@ describe('audit show', () => {
     const store = createMemoryStore({ seal })
     await persist(store, 'a')
     const id = await persist(store, 'b\u202e')
-    const shown = await auditShow(store, id, { vkey })
+    const shown = await auditShow(await showEntry(store, id), { vkey })
     expect(shown).toMatchObject({
       exitCode: 0,
       json: { ok: true, entry: { id }, commitments: { detail: 'opened' }, evidence: { detail: { detail: 'b\u202e' } } },
@@ -98,20 +105,21 @@ describe('audit show', () => {
     const evidence = unit.evidence.map((one) => ({ ...one, bytes: forged }))
     const result = await store.commit({ ...unit, evidence })
     if (result.status === 'applied') await result.durable
-    const shown = await auditShow(store, unit.entries[0].id, { vkey })
+    const shown = await auditShow(await showEntry(store, unit.entries[0].id), { vkey })
     expect(shown).toMatchObject({ exitCode: 1, json: { ok: false, commitments: { detail: 'mismatch' } } })
   })
 
-  it('shows an entry whose evidence was dropped, and answers 2 for one that is not there', async () => {
+  it('shows an entry whose evidence was dropped, and answers 2 for one that is not sealed', async () => {
     const store = createMemoryStore({ seal })
     const { entries } = toControlUnit({ act: 'start', by: 'system', subject: 's', detail: 1, now: 1 })
     const result = await store.commit({ entries })
     if (result.status === 'applied') await result.durable
-    expect(await auditShow(store, entries[0].id, { vkey })).toMatchObject({
+    expect(await auditShow(await showEntry(store, entries[0].id), { vkey })).toMatchObject({
       exitCode: 0,
       json: { commitments: { detail: 'dropped' }, evidence: null },
     })
-    expect(await auditShow(store, 'none', { vkey })).toMatchObject({ exitCode: 2 })
+    await expect(showEntry(store, 'none')).rejects.toThrow('no entry')
+    expect(await auditShow({}, { vkey })).toMatchObject({ exitCode: 2 })
   })
 })
 
@@ -123,7 +131,28 @@ describe('audit tail', () => {
     const lines = await collect(auditTail(store.log, { last: 2 }))
     expect(lines).toEqual(ids.slice(1).map((id, i) => `${i + 1} 1970-01-01T00:00:00.001Z control start ${id}`))
     const [first = ''] = await collect(auditTail(store.log, { json: true }))
-    expect(JSON.parse(first)).toMatchObject({ index: 0, entry: { id: ids[0], act: 'start' } })
+    expect(JSON.parse(first)).toEqual({
+      schema: 'unbearer.audit/1',
+      index: 0,
+      time: '1970-01-01T00:00:00.001Z',
+      entry: {
+        v: 1,
+        kind: 'control',
+        id: ids[0],
+        time: 1,
+        act: 'start',
+        by: 'system',
+        commitments: { detail: expect.stringMatching(/^sha-256:[\w-]{43}$/) },
+      },
+    })
+  })
+
+  it('goes on where it stopped, and says when the log was cut', async () => {
+    const store = createMemoryStore({ seal })
+    for (const detail of ['a', 'b', 'c']) await persist(store, detail)
+    expect(indexes(await collect(auditTail(store.log, { json: true, from: 1 })))).toEqual([1, 2])
+    expect(await collect(auditTail(store.log, { json: true, from: 3 }))).toEqual([])
+    await expect(collect(auditTail(store.log, { json: true, from: 4 }))).rejects.toThrow('it was cut')
   })
 
   it('names what a decision was about, as far as evidence says', async () => {

@@ -16,12 +16,13 @@ import {
   type JsonObject,
   type LogReader,
   type Store,
+  UnavailableError,
 } from '../index.ts'
 import { archiveLog } from '../server/audit-archive.ts'
 import { exportLog, type ExportOptions } from '../server/audit-export.ts'
-import { type AuditOptions, type AuditReport, verifyExport, verifyStore } from '../server/audit.ts'
+import { type AuditOptions, type AuditReport, verifyExport, verifyRead, verifyStore } from '../server/audit.ts'
 import { toDisplay, toDisplayText } from '../server/display.ts'
-import { type ReceiptReport, toReceipt, verifyReceipt } from '../server/receipt.ts'
+import { type ReceiptReport, verifyReceipt } from '../server/receipt.ts'
 import type { CommandResult } from './tools.ts'
 
 /** `audit export DIR`. */
@@ -49,8 +50,8 @@ export async function auditArchive(log: LogReader, dir: string, options: ExportO
   })
 }
 
-/** What `audit verify` looks at: the live store, or a path to an export (a folder) or a receipt (a file). */
-export type AuditTarget = { readonly store: Store } | { readonly path: string }
+/** What `audit verify` looks at: the live store, the log of another machine, or a path to an export (a folder) or a receipt (a file). */
+export type AuditTarget = { readonly store: Store } | { readonly log: LogReader } | { readonly path: string }
 
 /**
  * `audit verify [DIR | RECEIPT]`. The live store and a receipt need `vkey`; an export without one is verified by the key
@@ -60,6 +61,7 @@ export async function auditVerify(target: AuditTarget, options: Partial<AuditOpt
   return attempt(async () => {
     if ('store' in target)
       return toReportResult(await verifyStore(target.store, { ...options, vkey: needVkey(options) }))
+    if ('log' in target) return toReportResult(await verifyRead(target.log, { ...options, vkey: needVkey(options) }))
     const found = await stat(target.path).catch((cause: unknown) => {
       throw new InputError(`\`${target.path}\` cannot be read`, 'system.malformed', { cause })
     })
@@ -96,26 +98,27 @@ function toReceiptResult(report: ReceiptReport): CommandResult {
 type Opening = 'opened' | 'mismatch' | Exclude<EvidenceState, 'kept'>
 
 /**
- * `audit show ID`: the entry, what its commitments hold as far as evidence is kept, and its receipt. Exit code 1 when
- * evidence does not open its commitment or the receipt does not verify.
+ * `audit show ID`, from the answer of `entry.show`: the entry, what its commitments hold as far as evidence is kept, and its
+ * receipt. Exit code 1 when evidence does not open its commitment or the receipt does not verify.
  */
-export async function auditShow(
-  store: Store & { readonly evidenceState?: (id: string) => Promise<EvidenceState> },
-  id: string,
-  { vkey }: { readonly vkey: string },
-): Promise<CommandResult> {
+export async function auditShow(answer: JsonObject, { vkey }: { readonly vkey: string }): Promise<CommandResult> {
   return attempt(async () => {
-    const receipt = await toReceipt(store.log, id)
+    const { receipt, evidenceState } = answer
+    if (typeof receipt !== 'string') throw new UnavailableError('the entry is not sealed yet, try again')
     const report = verifyReceipt(receipt, vkey)
+    // What is shown is what the receipt proves, whatever else the answer says.
     const entry = parseEntry(Buffer.from(receipt.slice(0, receipt.indexOf('\n'))))
-    if (entry === undefined) throw new IntegrityError(`entry \`${id}\` is not a log entry`)
-    const evidence = toEvidence(await store.evidence(id))
-    const state = evidence === undefined ? await store.evidenceState?.(id) : 'kept'
-    const commitments = toOpenings(entry, evidence, state === 'erased' ? 'erased' : 'dropped')
+    if (entry === undefined) throw new IntegrityError('the receipt is not for an entry of a log')
+    const evidence = toObject(answer['evidence'])
+    const commitments = toOpenings(entry, evidence, evidenceState === 'erased' ? 'erased' : 'dropped')
     const ok = report.ok && !Object.values(commitments).includes('mismatch')
     const values = toObject(evidence?.['values'])
     const json = { ok, entry: entry.value, commitments, evidence: values ?? null, receipt, witnessed: false }
-    return { exitCode: ok ? 0 : 1, text: toShown(entry, commitments, values, report, receipt), json }
+    return Promise.resolve({
+      exitCode: ok ? 0 : 1,
+      text: toShown(entry, commitments, values, report, receipt),
+      json,
+    })
   })
 }
 
@@ -167,6 +170,8 @@ export interface TailOptions {
   readonly json?: boolean
   /** How many of the newest entries to begin with; 20 by default. */
   readonly last?: number
+  /** The index of the first entry, in the place of `last`: one more than the last that was taken before. */
+  readonly from?: number
   /** Goes on with what is appended until aborted. */
   readonly follow?: AbortSignal
   /** Milliseconds between two looks at the log; 500 by default. */
@@ -175,10 +180,16 @@ export interface TailOptions {
   readonly evidence?: Store['evidence']
 }
 
-/** `audit tail`: lines without their end, oldest first. Shows what is stored and does not verify it. */
+/**
+ * `audit tail`: lines without their end, oldest first. Throws `IntegrityError` when the log is shorter than `from`: whoever read
+ * further before has seen another one. Shows what is stored and does not verify it.
+ */
 export async function* auditTail(log: LogReader, options: TailOptions = {}): AsyncGenerator<string, void, void> {
-  const { json = false, last = 20, follow, every = 500 } = options
-  let next = Math.max(0, (await log.size()) - last)
+  const { json = false, last = 20, from, follow, every = 500 } = options
+  const size = await log.size()
+  if (from !== undefined && from > size)
+    throw new IntegrityError(`the log has ${size} entries and should have ${from} at least: it was cut, or is another`)
+  let next = from ?? Math.max(0, size - last)
   for (;;) {
     const entries = await log.entries(next, next + 256)
     for (const bytes of entries) {
@@ -191,8 +202,13 @@ export async function* auditTail(log: LogReader, options: TailOptions = {}): Asy
   }
 }
 
+/** What a line of `--json` follows: docs/reference/siem.md. Changes when a member goes or means something else. */
+const TAIL_SCHEMA = 'unbearer.audit/1'
+
 function toJsonLine(index: number, bytes: Uint8Array): string {
-  return JSON.stringify({ index, entry: parseEntry(bytes)?.value ?? null })
+  const entry = parseEntry(bytes)
+  const time = entry === undefined ? {} : { time: toTime(entry.time) }
+  return JSON.stringify({ schema: TAIL_SCHEMA, index, ...time, entry: entry?.value ?? null })
 }
 
 async function toLine(index: number, bytes: Uint8Array, { evidence }: TailOptions): Promise<string> {

@@ -69,7 +69,7 @@ export async function readAnswer(response: Response): Promise<JsonObject | undef
   const text = await response.text()
   if (text.length > MAX_ANSWER) return undefined
   try {
-    const value = parseJson(text, { numbers: 'any' })
+    const value = parseJson(text, { numbers: 'any', maxDepth: 576 })
     return isJsonObject(value) ? value : undefined
   } catch {
     return undefined

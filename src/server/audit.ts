@@ -4,9 +4,10 @@
  * operator": it shows that nothing was rewritten since the head that the auditor holds, not that there is no second log.
  */
 import { InputError, UnbearerError } from '../core/errors.ts'
+import { leafHash } from '../core/merkle.ts'
 import { TILE_WIDTH, toBase64 } from '../core/tlog.ts'
 import { type Checkpoint, openCheckpoint, parseVkey } from '../crypto/note.ts'
-import type { Store } from '../ports/store.ts'
+import type { LogReader, Store } from '../ports/store.ts'
 import { CHECKPOINT_FILE, VKEY_FILE } from './audit-export.ts'
 import { compareFiles, listExport, readText, toExportSource } from './audit-files.ts'
 import { auditTree, type TreeSource } from './audit-tree.ts'
@@ -74,6 +75,25 @@ export async function verifyStore(store: Store, options: AuditOptions): Promise<
   return audit(toStoreSource(store, opened.size), opened, options, problems, 'auditor')
 }
 
+/**
+ * Verifies a log by its entries and its newest checkpoint alone, as somebody shows them: that they have the signed root. Says
+ * nothing of what is stored beside them, nor whether it is the log that others are shown.
+ */
+export async function verifyRead(log: LogReader, options: AuditOptions): Promise<AuditReport> {
+  parseVkey(options.vkey)
+  const problems: string[] = []
+  const checkpoint = (await log.checkpoint()) ?? ''
+  if (checkpoint === '' && (await log.size()) === 0) return toEmpty(options, problems)
+  const opened = open(checkpoint, options.vkey, problems)
+  if (opened === undefined) return toUnopened(checkpoint, problems, 'auditor')
+  const { entry } = toReadSource(log, opened.size)
+  const node: TreeSource['node'] = async (_level, index) => {
+    const bytes = await entry(index)
+    return bytes === undefined ? undefined : leafHash(bytes)
+  }
+  return audit({ size: opened.size, entry, hasLevel: () => false, node }, opened, options, problems, 'auditor')
+}
+
 async function audit(
   source: TreeSource,
   opened: Checkpoint,
@@ -127,7 +147,8 @@ function toEmpty({ head, vkey }: AuditOptions, problems: string[]): AuditReport 
   return { ...toUnopened('', problems, 'auditor'), ok: problems.length === 0 }
 }
 
-function toStoreSource({ log }: Store, size: number): TreeSource {
+/** Entries in groups: one at a time would be a trip for each. */
+function toReadSource(log: LogReader, size: number): Pick<TreeSource, 'size' | 'entry'> {
   let bundle: { readonly index: number; readonly entries: readonly Uint8Array[] } | undefined
   return {
     size,
@@ -137,6 +158,12 @@ function toStoreSource({ log }: Store, size: number): TreeSource {
         bundle = { index: at, entries: await log.entries(at * TILE_WIDTH, (at + 1) * TILE_WIDTH) }
       return bundle.entries[index % TILE_WIDTH]
     },
+  }
+}
+
+function toStoreSource({ log }: Store, size: number): TreeSource {
+  return {
+    ...toReadSource(log, size),
     hasLevel: () => true,
     node: (level, index) => log.node(level, index),
     async inspect(index, { id }) {

@@ -10,6 +10,7 @@ import { createInstallation, type Installation } from '../../test/support/instal
 import { connectAgent, type Agent } from '../../test/support/agent.ts'
 import { startRecordingUpstream, type RecordingUpstream } from '../../test/support/recording-upstream.ts'
 import { auditShow } from '../cli/audit.ts'
+import { showEntry } from './entries.ts'
 import { isJsonObject, type Json } from '../core/json.ts'
 import { subjectKeyRecord } from '../core/records.ts'
 import { verifyStore } from './audit.ts'
@@ -56,7 +57,7 @@ describe('erase subject', () => {
     expect(await store.evidence(enrolment?.id ?? '')).toBeDefined()
     expect(await verifyStore(store, { vkey })).toMatchObject({ ok: true })
     expect(verifyReceipt(await toReceipt(store.log, decision?.id ?? ''), vkey)).toMatchObject({ ok: true })
-    expect(await auditShow(store, decision?.id ?? '', { vkey })).toMatchObject({
+    expect(await auditShow(await showEntry(store, decision?.id ?? ''), { vkey })).toMatchObject({
       exitCode: 0,
       json: { ok: true, commitments: { request: 'erased' }, evidence: null },
     })

@@ -9,6 +9,9 @@ import { join } from 'node:path'
 
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 
+import { openForReading } from '../../src/config/reading.ts'
+import { generateKey, importKey } from '../../src/crypto/keys.ts'
+import { toVkey } from '../../src/crypto/note.ts'
 import { hasOpenssl, makeAuthority, makeCertificate } from '../support/certificates.ts'
 import { ISSUER, prepareInstallation, type Prepared } from '../support/installation.ts'
 import { unbearer, type Ran } from '../support/run-cli.ts'
@@ -117,6 +120,34 @@ describe.skipIf(!hasOpenssl)('from another machine, over TLS', () => {
     expect(await elsewhere('on-call', 'tools', 'diff', draft)).toMatchObject({ exit: 0 })
     writeFileSync(draft, readFileSync(draft, 'utf8').replace('effect: execute', 'effect: read'))
     expect(await elsewhere('on-call', 'tools', 'diff', draft)).toMatchObject({ exit: 1 })
+  })
+
+  it('reads, verifies and exports the log with a key that it was told before', async () => {
+    const reading = await openForReading(prepared.config)
+    const { vkey } = reading
+    await reading.close()
+    const tailed = await elsewhere('on-call', 'audit', 'tail', '--last', '3')
+    const lines = tailed.out
+      .trim()
+      .split('\n')
+      .map((line): Record<string, unknown> => JSON.parse(line))
+    expect(lines).toHaveLength(3)
+    expect(lines[0]).toMatchObject({ schema: 'unbearer.audit/1', entry: { v: 1 } })
+    const next = Number(lines[2]?.['index']) + 1
+    expect(await elsewhere('on-call', 'audit', 'tail', '--from', String(next))).toMatchObject({ exit: 0, out: '' })
+    expect(await elsewhere('on-call', 'audit', 'tail', '--from', String(next + 1))).toMatchObject({ exit: 1 })
+    expect(jsonOf(await elsewhere('on-call', 'audit', 'verify', '--vkey', vkey))).toMatchObject({ ok: true })
+    expect(await elsewhere('on-call', 'audit', 'verify')).toMatchObject({ exit: 2 })
+    const other = toVkey('unbearer-test.invalid/log', importKey({ ...generateKey('Ed25519') }))
+    expect(await elsewhere('on-call', 'audit', 'verify', '--vkey', other)).toMatchObject({ exit: 1 })
+    const folder = join(away, 'export')
+    expect(await elsewhere('on-call', 'audit', 'export', folder, '--vkey', vkey)).toMatchObject({ exit: 0 })
+    expect(await unbearer('audit', 'verify', folder, '--vkey', vkey)).toMatchObject({ exit: 0 })
+    const { entry }: { entry: { id: string } } = JSON.parse(tailed.out.split('\n')[0] ?? '')
+    const shown = await elsewhere('on-call', 'audit', 'show', entry.id, '--vkey', vkey)
+    expect(jsonOf(shown)).toMatchObject({ ok: true, commitments: expect.anything() })
+    const looked = await elsewhere('on-call', 'audit', 'tail', '--last', '1')
+    expect(jsonOf(looked)).toMatchObject({ entry: { act: 'entry.show' } })
   })
 
   it('observes for the installation that is named, and not for one that a server names', async () => {
