@@ -11,6 +11,7 @@ import { isOperatorRole, rolesOf } from '../core/operator-roles.ts'
 import { fromRecord } from '../core/records.ts'
 import { generateKey, importKey, readKeyFile, writeKeyFile, type KeyPair } from '../crypto/keys.ts'
 import { toDisplayText } from '../server/display.ts'
+import type { IssuerKey } from '../server/issuer-keys.ts'
 import {
   CA_OPTION,
   callingOptions,
@@ -97,17 +98,32 @@ export const keyCommands: readonly Command[] = [
   },
   {
     words: 'keys list',
-    usage: '[--of ROLE]',
+    usage: '[--of ROLE | --issuer]',
     summary: 'list the keys that are enrolled',
     about:
-      'Every key with its role, and for operators what they may do. Revoked keys are listed too: `doctor` counts them.',
+      'Every key with its role, and for operators what they may do. Revoked keys are listed too: `doctor` counts them. With\n`--issuer` our own keys instead: the one that signs credentials, and those that still verify some.',
     example: 'unbearer keys list --of operator',
     options: [
       { name: 'of', value: 'ROLE', about: `only keys of this role: ${KEY_ROLES.join(', ')}` },
+      { name: 'issuer', about: 'the keys that sign and verify credentials' },
       ...callingOptions('keys/operator.jwk'),
     ],
     operands: [0, 0],
     run: list,
+  },
+  {
+    words: 'keys rotate',
+    usage: '',
+    summary: 'sign credentials with a new key',
+    about: [
+      'Makes a new issuer key in the file of `keys.issuer` and signs with it at once; a running server goes on serving. Whatever',
+      'the old key signed verifies until it has expired, eleven minutes at most, and the old public key is published until then.',
+      'To make everything void that a stolen key could have signed, `unbearer revoke all` as well.',
+    ].join('\n'),
+    example: 'unbearer keys rotate',
+    options: callingOptions('keys/operator.jwk'),
+    operands: [0, 0],
+    run: rotate,
   },
 ]
 
@@ -121,7 +137,25 @@ async function changeRoles(call: Call): Promise<Answer> {
   }
 }
 
+async function rotate(call: Call): Promise<Answer> {
+  const made = await callOnce(await toAddress(call, 'operator'), 'key.rotate', {})
+  return { exit: 0, json: made, text: `credentials are signed with \`${toMemberText(made, 'jkt')}\` from now on` }
+}
+
+async function listIssuer(call: Call): Promise<Answer> {
+  const found = await callOnce(await toAddress(call, 'operator'), 'key.issuer', {})
+  const keys = fromRecord<readonly IssuerKey[]>({ value: found }) ?? []
+  const rows = keys.map(({ jkt, alg, since, until }) => [
+    jkt,
+    alg,
+    toTime(since),
+    until === undefined ? 'signs' : `verifies until ${toTime(until)}`,
+  ])
+  return { exit: 0, json: found, text: toTable(['thumbprint', 'alg', 'since', 'state'], rows) }
+}
+
 async function list(call: Call): Promise<Answer> {
+  if (call.flag('issuer')) return listIssuer(call)
   const role = call.text('of')
   const found = await callOnce(await toAddress(call, 'operator'), 'key.list', role === undefined ? {} : { role })
   const keys = fromRecord<readonly EnrolledKey[]>({ value: found }) ?? []

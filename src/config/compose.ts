@@ -12,7 +12,7 @@ import { SESSION_TTL_SECONDS } from '../core/credential.ts'
 import { WORST } from '../core/effect.ts'
 import type { ModeFacts, ModeFile } from '../core/mode.ts'
 import type { ServerManifest } from '../core/manifest.ts'
-import { importKey, type KeyPair } from '../crypto/keys.ts'
+import { importKey, replaceKeyFile, type KeyPair, type PrivateJwk } from '../crypto/keys.ts'
 import { createSeal, toVkey } from '../crypto/note.ts'
 import { issueSession } from '../crypto/session-credential.ts'
 import type { Admission } from '../pdp/admission.ts'
@@ -48,6 +48,7 @@ import type { JudgeOptions } from '../pdp/replay.ts'
 import { createGrants } from '../server/grants.ts'
 import { createHeadKeeper } from '../server/head.ts'
 import { createJournal, journalPath, type Journal } from '../server/journal.ts'
+import { createIssuerKeyring, type IssuerKeyring } from '../server/issuer-keys.ts'
 import { createKeys } from '../server/keys.ts'
 import { createModeActs } from '../server/modes.ts'
 import { createRestores } from '../server/suspensions.ts'
@@ -77,7 +78,7 @@ export interface Opened {
   readonly suspensions: Suspensions
   /** The verifier key of the log (C2SP signed-note). */
   readonly vkey: string
-  readonly issuerKey: KeyPair
+  readonly issuerKeys: IssuerKeyring
   readonly clock: Clock
   close(): Promise<void>
 }
@@ -183,6 +184,7 @@ async function open(config: Config, notice: Notice, judge: Judge): Promise<{ ope
       async () => acceptors(services, needPolicy(standing)),
       (jkt) => services.revocations.find('actor', jkt) !== undefined,
     )
+    const issuerKeys = await openIssuerKeys(config, store, issuerKey)
     const whatIf = createWhatIf(config)
     const hooks: Hooks = {
       reload: async () => manifests.reload(),
@@ -215,6 +217,7 @@ async function open(config: Config, notice: Notice, judge: Judge): Promise<{ ope
       newId,
       services,
       policy: () => needPolicy(standing),
+      issuerKeys,
       reload: async () => hooks.reload(),
       manifests: toManifestControl(manifests),
       canary: async (dimension, id) => hooks.canary(dimension, id),
@@ -228,11 +231,24 @@ async function open(config: Config, notice: Notice, judge: Judge): Promise<{ ope
       standing.policy?.close()
       await store.close()
     }
-    return { opened: { store, control, services, manifests, modes, suspensions, vkey, issuerKey, clock, close }, hooks }
+    return {
+      opened: { store, control, services, manifests, modes, suspensions, vkey, issuerKeys, clock, close },
+      hooks,
+    }
   } catch (cause) {
     await inner.close()
     throw cause
   }
+}
+
+/** The issuer's keys; one that is in a file can be replaced there. */
+async function openIssuerKeys({ keys }: Config, store: Store, key: KeyPair): Promise<IssuerKeyring> {
+  const { source } = keys.issuer
+  const replace = async (jwk: PrivateJwk): Promise<KeyPair> => {
+    if ('file' in source) await replaceKeyFile(source.file, jwk)
+    return importKey({ ...jwk })
+  }
+  return createIssuerKeyring({ store, clock, newId, key, ...('file' in source ? { replace } : {}) })
 }
 
 /** Opens the installation and wires the decision chain. Engines are warm when this returns. */
@@ -252,7 +268,7 @@ async function composeOver(
   hooks: Hooks,
   report: (where: string, fault: unknown) => void,
 ): Promise<Composed> {
-  const { store, services, manifests, modes, suspensions, issuerKey } = opened
+  const { store, services, manifests, modes, suspensions, issuerKeys } = opened
   const telemetry = createTelemetry()
   const availability = await createAvailability({ config, store, clock, services, suspensions, telemetry, report })
   let inForce = { config, engines: await createEngines(config) }
@@ -266,7 +282,7 @@ async function composeOver(
     effects,
     telemetry,
     issuer: config.issuer,
-    issuerKey,
+    issuerKeys,
     modes,
     tool: (upstream, tool, descriptorHash) => manifests.tool(upstream, tool, descriptorHash),
     generation: () => manifests.generation(),
@@ -297,7 +313,7 @@ async function composeOver(
       store,
       keyring,
       issuer: config.issuer,
-      issuerKey,
+      issuerKeys,
       feed: services.revocations,
       clock,
       turnAway: (jkt) => availability.admission.turnAway(jkt),
@@ -437,7 +453,7 @@ async function openSession(
     throw refused('identity.revoked', 'this key is revoked')
   const credential = issueSession({
     issuer: config.issuer,
-    key: opened.issuerKey,
+    key: opened.issuerKeys.current(),
     sub: agent.name,
     jkt: agent.jkt,
     rev: opened.services.revocations.rev(),

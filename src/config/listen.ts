@@ -84,7 +84,7 @@ async function serveOver(
         audiences: settings.audiences,
         issue: composed.pdp.issue,
         newId: () => composed.pep.newId(),
-        issuerKeys: () => [{ ...composed.issuerKey, jwk: { ...composed.issuerKey.jwk } }],
+        issuerKeys: () => composed.issuerKeys.list(),
       },
       gateway: using,
       upstreams: settings.upstreams.map(({ name }) => name),

@@ -108,11 +108,11 @@ const turnAway = (): undefined => undefined
 async function openBooks(config: Config | undefined): Promise<Books> {
   if (config === undefined) return openMemory()
   const opened = await openInstallation(config)
-  const { store, services, issuerKey, vkey } = opened
+  const { store, services, issuerKeys, vkey } = opened
   const feed = services.revocations
   const keyring = createKeyring(store)
   const { issuer } = config
-  const authenticator = createAuthenticator({ store, keyring, issuer, issuerKey, feed, clock, turnAway })
+  const authenticator = createAuthenticator({ store, keyring, issuer, issuerKeys, feed, clock, turnAway })
   return {
     store,
     vkey,

@@ -32,6 +32,8 @@ export interface ControlAction {
 export const CONTROL_ACTIONS = {
   'key.enrol': { group: 'administer', touches: ['key', 'role', 'name'], logged: 'itself' },
   'key.roles': { group: 'administer', touches: ['operator', 'name'], logged: 'itself' },
+  'key.rotate': { group: 'administer', touches: ['system'], logged: 'itself' },
+  'key.issuer': { group: 'read', touches: ['system'], logged: 'no' },
   'key.list': { group: 'read', touches: ['system'], logged: 'no' },
   'grant.create': { group: 'author', touches: ['grant'], logged: 'itself' },
   'grant.list': { group: 'read', touches: ['system'], logged: 'no' },

@@ -71,6 +71,8 @@ export const SEALED_PREFIXES: readonly string[] = [TASK_PREFIX, APPROVAL_PREFIX,
 export const MODE_ACTS_RECORD = 'mode-acts'
 /** `{next}`: how far along the log the evidence of a class was swept. */
 export const retentionRecord = (name: EvidenceClass): string => `retention/${name}`
+/** A list of `IssuerKey`, the one that signs first. */
+export const ISSUER_KEYS_RECORD = 'issuer-keys'
 export const ISSUED_PREFIX = 'issued/'
 /** `Issued`, of an action credential that another process redeems, in the order of its `iat`; gone once redeemed. */
 export const issuedRecord = (iat: number, jti: string): string => `${ISSUED_PREFIX}${padded(iat)}/${part(jti)}`

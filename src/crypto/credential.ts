@@ -13,6 +13,7 @@ import type { Clock } from '../ports/clock.ts'
 import type { ActionCredential, CredentialAuthority, RedeemRequest, Redemption } from '../ports/credentials.ts'
 import { ISSUED, type RevocationFeed } from '../ports/revocations.ts'
 import { parseActionClaims } from './action-claims.ts'
+import { findSigner, toIssuerKeys, type IssuerKeys } from './issuer-keys.ts'
 import { signJwt, verifyJwt } from './jwt.ts'
 import type { KeyPair } from './keys.ts'
 
@@ -25,8 +26,8 @@ const SKEW_SECONDS = 5
 
 export interface AuthorityOptions {
   readonly issuer: string
-  /** The issuer's key; without its private part only redeeming and the form `object` are possible. */
-  readonly key: KeyPair
+  /** The issuer's key or keys; without a private part only redeeming and the form `object` are possible. */
+  readonly key: KeyPair | IssuerKeys
   readonly feed: RevocationFeed
   /**
    * Registers `jti` until `expiresMs`; true for the first caller only, over all replicas of the audience. A rejection
@@ -53,7 +54,7 @@ export function createCredentialAuthority(options: AuthorityOptions): Credential
       const credential: ActionCredential =
         form === 'object'
           ? { form, claims: own }
-          : { form, claims: own, compact: signJwt(options.key, ACTION_TYP, asJson(own)) }
+          : { form, claims: own, compact: signJwt(toIssuerKeys(options.key).current(), ACTION_TYP, asJson(own)) }
       if (form === 'object') issued.set(credential, own)
       return Object.freeze(credential)
     },
@@ -107,7 +108,8 @@ function refuse(reason: Reason): Redemption {
 function open(options: AuthorityOptions, issued: Issued, credential: ActionCredential): ActionClaims | undefined {
   if (credential.form === 'object') return issued.get(credential)
   if (typeof credential.compact !== 'string') return undefined
-  const claims = parseActionClaims(verifyJwt(options.key, ACTION_TYP, credential.compact))
+  const key = findSigner(toIssuerKeys(options.key), credential.compact)
+  const claims = key === undefined ? undefined : parseActionClaims(verifyJwt(key, ACTION_TYP, credential.compact))
   return claims !== undefined && claims.iss === options.issuer && isShortLived(claims) ? claims : undefined
 }
 

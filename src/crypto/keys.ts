@@ -13,7 +13,7 @@ import {
   type JsonWebKey,
   type KeyObject,
 } from 'node:crypto'
-import { open, readFile, rm } from 'node:fs/promises'
+import { open, readFile, rename, rm } from 'node:fs/promises'
 
 import { thumbprintOf } from '../core/bind.ts'
 import { ConfigError, InputError, InvariantError } from '../core/errors.ts'
@@ -221,6 +221,22 @@ export async function writeKeyFile(path: string, jwk: JsonObject, passphrase?: s
     throw new ConfigError(`cannot write the key file \`${path}\``, { cause })
   } finally {
     await file.close()
+  }
+}
+
+/**
+ * Puts a JWK in the place of the one at `path`, as a whole: whoever reads it meanwhile has the old or the new one. Throws
+ * `ConfigError`; then the old one stands. What stood there is gone, but for what the disk keeps.
+ */
+export async function replaceKeyFile(path: string, jwk: JsonObject): Promise<void> {
+  const fresh = `${path}.${process.pid}.new`
+  await rm(fresh, { force: true })
+  await writeKeyFile(fresh, jwk)
+  try {
+    await rename(fresh, path)
+  } catch (cause) {
+    await rm(fresh, { force: true })
+    throw new ConfigError(`cannot replace the key file \`${path}\``, { cause })
   }
 }
 

@@ -10,7 +10,7 @@ import { fromRecord, taskRecord } from '../core/records.ts'
 import { verifyDpop } from '../crypto/dpop.ts'
 import { verifyRequest, type HeaderReader } from '../crypto/http-signature.ts'
 import { verifySession } from '../crypto/session-credential.ts'
-import type { KeyPair } from '../crypto/keys.ts'
+import { findSigner, type IssuerKeys } from '../crypto/issuer-keys.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Caller } from '../ports/pep.ts'
 import { ISSUED, type RevocationFeed } from '../ports/revocations.ts'
@@ -48,7 +48,7 @@ export interface AuthenticatorOptions {
   readonly store: Store
   readonly keyring: Keyring
   readonly issuer: string
-  readonly issuerKey: KeyPair
+  readonly issuerKeys: IssuerKeys
   readonly feed: RevocationFeed
   readonly clock: Clock
   /** Why this key is turned away, once it has proved the request; nothing is written for it then. */
@@ -110,8 +110,10 @@ async function toAgent(
   const { key } = first
   if (key.role !== 'agent') return refuse('identity.key-role')
   if (proofs.some((proof) => proof.key.jkt !== key.jkt)) return refuse('identity.bad-proof')
-  const { issuer, issuerKey, clock } = options
-  const opened = verifySession({ compact, issuer, key: issuerKey, jkt: key.jkt, now: clock.now() })
+  const { issuer, clock } = options
+  const signer = findSigner(options.issuerKeys, compact)
+  if (signer === undefined) return refuse('identity.bad-proof')
+  const opened = verifySession({ compact, issuer, key: signer, jkt: key.jkt, now: clock.now() })
   if (!opened.ok) return refuse(opened.reason)
   // To be renewed like one whose time is over: the agent itself is not stopped.
   if (isFromBefore(options.feed, opened.claims.rev)) return refuse('identity.expired')

@@ -4,7 +4,7 @@
  */
 import type { Evidence, RevocationDimension } from '../core/evidence.ts'
 import { createCredentialAuthority } from '../crypto/credential.ts'
-import type { KeyPair } from '../crypto/keys.ts'
+import type { IssuerKeys } from '../crypto/issuer-keys.ts'
 import type { ToolFacts } from '../core/manifest.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { EffectComputer } from '../ports/effects.ts'
@@ -32,7 +32,7 @@ export interface PdpOptions {
   readonly effects: EffectComputer
   readonly telemetry: Telemetry
   readonly issuer: string
-  readonly issuerKey: KeyPair
+  readonly issuerKeys: IssuerKeys
   readonly deployment: Evidence['deployment']
   readonly modes: Modes
   readonly tool: (upstream: string, tool: string, descriptorHash: string | undefined) => ToolFacts
@@ -75,7 +75,7 @@ export function createPdp(options: PdpOptions): Pdp {
   const reserved = new Set<string>()
   const authority = createCredentialAuthority({
     issuer: options.issuer,
-    key: options.issuerKey,
+    key: options.issuerKeys,
     feed,
     clock,
     burn: async (jti, expires) => {

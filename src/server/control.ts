@@ -35,6 +35,7 @@ import { CASE_LABELS, EXPECTABLE } from '../core/case.ts'
 import { createCases } from './cases.ts'
 import { makeReport } from './report.ts'
 import { explain } from './explain/explain.ts'
+import type { IssuerKeyring } from './issuer-keys.ts'
 import type { Keys } from './keys.ts'
 import type { ModeActs } from './modes.ts'
 import { toRevocationId } from './revocation-ids.ts'
@@ -70,6 +71,7 @@ export interface AcceptedManifest {
 export interface ControlOptions extends ServiceOptions {
   readonly store: SealedStore
   readonly services: Services
+  readonly issuerKeys: Pick<IssuerKeyring, 'list' | 'rotate'>
   /** The policies of operators that are in force. */
   readonly policy: () => OperatorPolicy
   /** Reads manifests and policies again. Rejects when they cannot be used; what was in force stays in force. */
@@ -205,7 +207,7 @@ function row(
   ]
 }
 
-function keyMethods({ services, admins, reload }: Inside): readonly Row[] {
+function keyMethods({ services, admins, reload, issuerKeys }: Inside): readonly Row[] {
   const { keys } = services
   return [
     row('key.enrol', OPERATOR, ['role', 'name', 'jwk', 'roles'], async (params, by) => {
@@ -225,6 +227,8 @@ function keyMethods({ services, admins, reload }: Inside): readonly Row[] {
       await reload()
       return asJson(changed)
     }),
+    row('key.rotate', OPERATOR, [], async (_params, by) => asJson(await issuerKeys.rotate(by))),
+    row('key.issuer', OPERATOR, [], async () => issuerKeys.list().map(asJson)),
     row('key.list', OPERATOR, ['role'], async (params) => {
       const role = params.has('role') ? readOneOf(params.need('role'), KEY_ROLES) : undefined
       return (await keys.list(role)).map(asJson)

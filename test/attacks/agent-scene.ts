@@ -15,6 +15,7 @@ import {
   MODE_ACTS_RECORD,
   taskRecord,
 } from '../../src/core/records.ts'
+import { toIssuerKeys } from '../../src/crypto/issuer-keys.ts'
 import { generateKey, importKey } from '../../src/crypto/keys.ts'
 import { createEffectComputer } from '../../src/effects/manifest.ts'
 import { createCedarEngine } from '../../src/engines/cedar.ts'
@@ -116,7 +117,7 @@ export async function createScene(options: SceneOptions): Promise<Scene> {
     effects,
     telemetry: createTelemetry(),
     issuer: 'https://unbearer.example',
-    issuerKey,
+    issuerKeys: toIssuerKeys(issuerKey),
     deployment: 'separate',
     modes: fixedModes(options.mode ?? 'enforce'),
     tool: (upstream, tool) => toFacts(options.tools[`${upstream}/${tool}`]),

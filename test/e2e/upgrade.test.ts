@@ -78,7 +78,7 @@ describe('an installation of the version before', () => {
     const opened = verifySession({
       compact: old.facts.sessionCredential,
       issuer: 'https://unbearer-schema-1.invalid',
-      key: composed.issuerKey,
+      key: composed.issuerKeys.current(),
       jkt,
       now: Date.now(),
     })
