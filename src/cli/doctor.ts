@@ -2,18 +2,21 @@
  * @module
  * `unbearer doctor`: looks for what an operator should know before relying on this installation.
  */
-import { stat } from 'node:fs/promises'
+import { access } from 'node:fs/promises'
 
 import type { AvailabilityStatus } from '../config/availability.ts'
 import type { Config } from '../config/load.ts'
-import { UnavailableError, UnbearerError } from '../core/errors.ts'
+import { UnavailableError } from '../core/errors.ts'
+import type { EnrolledKey } from '../core/evidence.ts'
 import { isJsonObject, type Json } from '../core/json.ts'
 import type { DecidedMode } from '../core/mode.ts'
 import { fromRecord } from '../core/records.ts'
 import { toDisplayText } from '../server/display.ts'
+import type { Revocation } from '../ports/revocations.ts'
 import type { ModeOverview } from '../server/modes.ts'
 import { callingOptions, printNotice, toText, toTime, type Answer, type Call, type Command } from './command.ts'
-import { callOnce, toAddress, type ControlAddress } from './control-client.ts'
+import { toAddress, withControl, type ControlAddress } from './control-client.ts'
+import { examineFiles, toBad, toOperatorSymptoms, type Symptom } from './diagnosis.ts'
 import { toModeNotes } from './modes.ts'
 
 export const doctorCommand: Command = {
@@ -21,9 +24,11 @@ export const doctorCommand: Command = {
   usage: '',
   summary: 'find what is wrong with this installation',
   about: [
-    'Reads the configuration, compares the declared deployment with user ids and file modes, opens the store (or asks the',
-    'running server), and names tools that nobody accepted, upstreams that only observe, and old keys.',
-    'Exit code 1 when something must be mended. It does not verify the log: `audit verify` does.',
+    'Names what is open, how somebody could still get around each plane, and what is only advisory; compares the declared',
+    'deployment with user ids and every file mode; looks at the age of keys and certificates, the disk, the clock, the head',
+    'outside, modes, tools, suspensions and who may administer. Opens the store, or asks the running server.',
+    'Exit code 1 when something must be mended. It does not verify the log: `audit verify` does. From another machine, with',
+    '`--server` and no configuration, it sees what the server says and none of its files.',
   ].join('\n'),
   example: 'unbearer doctor --config /etc/unbearer/unbearer.yaml',
   options: callingOptions('keys/operator.jwk'),
@@ -31,21 +36,11 @@ export const doctorCommand: Command = {
   run: doctor,
 }
 
-/** `bad` must be mended; `note` is something to know. */
-interface Symptom {
-  readonly level: 'good' | 'note' | 'bad'
-  readonly what: string
-}
-
 async function doctor(call: Call): Promise<Answer> {
   const { loadConfig } = await import('../config/load.ts')
-  const config = await loadConfig(call.config)
-  const symptoms = [
-    ...(await examineDeployment(config)),
-    ...examineUpstreams(config),
-    ...(await examineKeys(config)),
-    ...(await examineState(config, await toAddress(call, 'operator'))),
-  ]
+  const address = await toAddress(call, 'operator')
+  const isAway = 'server' in address.at && !(await isReadable(call.config))
+  const symptoms = isAway ? await askServer(address) : await examineHere(await loadConfig(call.config), address)
   const healthy = symptoms.every(({ level }) => level !== 'bad')
   const marks = { good: 'ok  ', note: 'note', bad: 'BAD ' }
   const text = symptoms.map(({ level, what }) => `${marks[level]}  ${toDisplayText(what)}`).join('\n')
@@ -56,22 +51,15 @@ async function doctor(call: Call): Promise<Answer> {
   }
 }
 
-async function examineDeployment(config: Config): Promise<readonly Symptom[]> {
-  const { assertDeployment } = await import('../config/deployment.ts')
-  const advisory: Symptom =
-    config.deployment === 'same-user'
-      ? { level: 'note', what: 'advisory: the agent runs as this user and can get around the gateway' }
-      : { level: 'good', what: `the agent is declared to run as user ${config.deployment.agentUid}` }
-  try {
-    assertDeployment(config)
-    return [{ level: 'good', what: 'user ids and file modes fit the declared deployment' }, advisory]
-  } catch (fault) {
-    return [toBad(fault), advisory]
-  }
+async function isReadable(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  )
 }
 
-function examineUpstreams({ upstreams }: Config): readonly Symptom[] {
-  return upstreams.length === 0 ? [{ level: 'note', what: 'no upstreams are configured' }] : []
+async function examineHere(config: Config, address: ControlAddress): Promise<readonly Symptom[]> {
+  return [...(await examineFiles(config)), ...(await examineState(config, address))]
 }
 
 function toUpstreamSymptoms(upstreams: readonly UpstreamMode[]): readonly Symptom[] {
@@ -89,26 +77,26 @@ interface UpstreamMode extends DecidedMode {
   readonly name: string
 }
 
-async function examineKeys({ keys }: Config): Promise<readonly Symptom[]> {
-  if (!('file' in keys.issuer.source)) return []
-  const { file } = keys.issuer.source
-  const written = await stat(file).then(
-    ({ mtimeMs }) => mtimeMs,
-    () => undefined,
-  )
-  if (written === undefined) return [{ level: 'bad', what: `the issuer key \`${file}\` cannot be read` }]
-  if (Date.now() - written <= keys.rotate) return [{ level: 'good', what: 'the issuer key is young enough' }]
-  return [{ level: 'note', what: `the issuer key is older than \`keys.rotate\`, replace \`${file}\`` }]
-}
-
 async function examineState(config: Config, address: ControlAddress): Promise<readonly Symptom[]> {
   try {
     return await examineStore(config)
   } catch (fault) {
     if (!(fault instanceof UnavailableError)) return [toBad(fault)]
   }
+  return askServer(address)
+}
+
+async function askServer(address: ControlAddress): Promise<readonly Symptom[]> {
   try {
-    return examineStatus(await callOnce(address, 'status', {}))
+    return await withControl(address, async (client) => {
+      const operators = fromRecord<readonly EnrolledKey[]>({
+        value: await client.call('key.list', { role: 'operator' }),
+      })
+      const revoked = fromRecord<readonly Revocation[]>({ value: await client.call('revocation.list', {}) }) ?? []
+      const isRevoked = (jkt: string): boolean =>
+        revoked.some(({ dimension, id }) => dimension === 'actor' && id === jkt)
+      return [...examineStatus(await client.call('status', {})), ...toOperatorSymptoms(operators ?? [], isRevoked)]
+    })
   } catch (fault) {
     return [toBad(fault)]
   }
@@ -130,6 +118,10 @@ async function examineStore(config: Config): Promise<readonly Symptom[]> {
       ...toUpstreamSymptoms(served.map(({ name }) => ({ name, ...opened.modes.look({ upstream: name }) }))),
       ...toModeNotes(await opened.services.modes.list(), Date.now()),
       ...toAvailabilitySymptoms(await examineAvailability(config, opened)),
+      ...toOperatorSymptoms(
+        await opened.services.keys.list('operator'),
+        (jkt) => opened.services.revocations.find('actor', jkt) !== undefined,
+      ),
       ...problems.map((what): Symptom => ({ level: 'bad', what: `the store: ${what}` })),
       ...toToolSymptoms(
         opened.manifests.unaccepted(),
@@ -199,8 +191,4 @@ function toToolSymptoms(unaccepted: readonly string[], unscanned: readonly strin
 function textsOf(value: Json): readonly string[] {
   const items: readonly Json[] = Array.isArray(value) ? value : []
   return items.filter((item) => typeof item === 'string')
-}
-
-function toBad(fault: unknown): Symptom {
-  return { level: 'bad', what: fault instanceof UnbearerError ? fault.message : 'something unexpected went wrong' }
 }

@@ -101,7 +101,7 @@ export const keyCommands: readonly Command[] = [
     usage: '[--of ROLE | --issuer]',
     summary: 'list the keys that are enrolled',
     about:
-      'Every key with its role, and for operators what they may do. Revoked keys are listed too: `doctor` counts them. With\n`--issuer` our own keys instead: the one that signs credentials, and those that still verify some.',
+      'Every key with its role, and for operators what they may do. Keys that were revoked are listed too. With\n`--issuer` our own keys instead: the one that signs credentials, and those that still verify some.',
     example: 'unbearer keys list --of operator',
     options: [
       { name: 'of', value: 'ROLE', about: `only keys of this role: ${KEY_ROLES.join(', ')}` },

@@ -24,13 +24,30 @@ const OTHERS_WRITE = 0o022
  * Does not promise isolation: capabilities, containers, backups and debuggers are not looked at.
  */
 export function assertDeployment(config: Config, uid: Uid = process.getuid?.()): void {
+  const [first] = findDeploymentProblems(config, uid)
+  if (first !== undefined) throw first
+}
+
+/** Everything for which `assertDeployment` would throw, and no more. */
+export function findDeploymentProblems(config: Config, uid: Uid = process.getuid?.()): readonly ConfigError[] {
   const agentUid = config.deployment === 'same-user' ? undefined : config.deployment.agentUid
-  if (agentUid !== undefined) assertOtherUser(agentUid, uid)
+  const problems: ConfigError[] = []
+  const attempt = (assert: () => void): void => {
+    try {
+      assert()
+    } catch (fault) {
+      if (!(fault instanceof ConfigError)) throw fault
+      problems.push(fault)
+    }
+  }
+  if (agentUid !== undefined) attempt(() => assertOtherUser(agentUid, uid))
   // Without POSIX modes there is nothing to compare; a declared agent uid was refused above.
-  if (uid === undefined) return
-  for (const file of secretFiles(config)) assertMode(file, OTHERS, 'chmod 600', agentUid)
-  if (config.store.kind === 'sqlite') assertMode(dirname(config.store.path), OTHERS, 'chmod 700', agentUid)
-  for (const path of decidingPaths(config)) assertMode(path, OTHERS_WRITE, 'chmod go-w', agentUid)
+  if (uid === undefined) return problems
+  const store = config.store.kind === 'sqlite' ? [dirname(config.store.path)] : []
+  for (const file of secretFiles(config)) attempt(() => assertMode(file, OTHERS, 'chmod 600', agentUid))
+  for (const folder of store) attempt(() => assertMode(folder, OTHERS, 'chmod 700', agentUid))
+  for (const path of decidingPaths(config)) attempt(() => assertMode(path, OTHERS_WRITE, 'chmod go-w', agentUid))
+  return problems
 }
 
 function assertOtherUser(agentUid: number, uid: Uid): void {

@@ -157,6 +157,7 @@ describe.skipIf(!hasOpenssl)('from another machine, over TLS', () => {
     // The file enforces, so that nothing is observed; the signature was taken for this installation.
     expect([signed.exit, signed.err]).not.toEqual([1, expect.stringContaining('signed')])
     expect(await elsewhere('on-call', 'mode', 'list')).toMatchObject({ exit: 0 })
+    expect(jsonOf(await elsewhere('on-call', 'doctor'))).toMatchObject({ healthy: true })
   })
 
   it('is found by commands beside the configuration, which trust the authority that it names', async () => {
