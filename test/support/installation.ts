@@ -42,6 +42,10 @@ export interface InstallationOptions {
   readonly limits?: string
   /** Milliseconds for a decision; generous, because test machines are busy. */
   readonly deadline?: string
+  /** Where clients discover the issuer, it is where it listens. */
+  readonly issuer?: string
+  /** Default: any that is free. */
+  readonly port?: number
 }
 
 export interface Installation {
@@ -198,7 +202,7 @@ function toJwks(): Record<Name, PrivateJwk> {
 }
 
 /** Writes folders, keys, policies and the configuration. Returns it as parsed. */
-export function writeInstallation(dir: string, options: InstallationOptions & { readonly port?: number }): Config {
+export function writeInstallation(dir: string, options: InstallationOptions): Config {
   for (const folder of ['keys', 'state', 'head', 'manifests', 'policies']) mkdirSync(join(dir, folder), { mode: 0o700 })
   for (const name of ['issuer', 'log']) {
     writeFileSync(join(dir, 'keys', `${name}.jwk`), JSON.stringify(generateKey('Ed25519')), { mode: 0o600 })
@@ -222,9 +226,10 @@ function toYaml({
   limits,
   deadline,
   port,
-}: InstallationOptions & { port?: number }): string {
+  issuer,
+}: InstallationOptions): string {
   const where = 'url' in upstream ? `url: ${upstream.url}` : `command: ${JSON.stringify(upstream.command)}`
-  return `issuer: ${ISSUER}
+  return `issuer: ${issuer ?? ISSUER}
 listen: 127.0.0.1:${port ?? 0}
 deployment: same-user
 mode: ${mode ?? 'enforce'}
