@@ -218,16 +218,7 @@ export function writeInstallation(dir: string, options: InstallationOptions): Co
   return parseConfig(yaml, { dir, file: join(dir, 'unbearer.yaml') })
 }
 
-function toYaml({
-  upstream,
-  store,
-  mode,
-  yaml,
-  limits,
-  deadline,
-  port,
-  issuer,
-}: InstallationOptions): string {
+function toYaml({ upstream, store, mode, yaml, limits, deadline, port, issuer }: InstallationOptions): string {
   const where = 'url' in upstream ? `url: ${upstream.url}` : `command: ${JSON.stringify(upstream.command)}`
   return `issuer: ${issuer ?? ISSUER}
 listen: 127.0.0.1:${port ?? 0}
