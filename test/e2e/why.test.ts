@@ -5,12 +5,11 @@
  *
  * Broken once on purpose, and the test that fell:
  *
- * | broken on purpose                                          | fell                                        |
- * | ---------------------------------------------------------- | ------------------------------------------- |
- * | `server/control.ts` hosts may call `entry.why`             | refuses every key that is not an operator's |
- * | `explain/shown.ts` values of role credential are shown     | elides credentials                          |
- * | `explain/remedies.ts` says `permit` without judging        | a remedy that is not enough says so         |
- * | `explain/lookup.ts` takes the first of two prefixes        | finds … by prefix                           |
+ * | broken on purpose                                          | fell                                   |
+ * | ---------------------------------------------------------- | -------------------------------------- |
+ * | `explain/shown.ts` nothing is elided                       | elides credentials and escapes …       |
+ * | `explain/remedies.ts` says `permit` without judging        | a remedy that is not enough says so …  |
+ * | `core/control-actions.ts` `entry.why` is of the group open | refuses every key that is not …        |
  */
 import { writeFileSync } from 'node:fs'
 
