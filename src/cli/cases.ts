@@ -10,7 +10,7 @@ import { asJson, isJsonObject, type Json, type JsonObject } from '../core/json.t
 import { signBytes } from '../crypto/keys.ts'
 import type { TestedCase } from '../config/case-tests.ts'
 import { toDisplayText } from '../server/display.ts'
-import { KEY_OPTION, SERVER_OPTION, toMemberText, usageError, type Answer, type Call, type Command } from './command.ts'
+import { callingOptions, toMemberText, usageError, type Answer, type Call, type Command } from './command.ts'
 import { toAddress, withControl, type ControlClient } from './control-client.ts'
 
 export const wrongCommand: Command = {
@@ -34,8 +34,7 @@ export const wrongCommand: Command = {
     { name: 'right', about: 'the decision was right' },
     { name: 'expect', value: 'DECISION', about: 'what should have been decided, in `enforce`' },
     { name: 'export', value: 'FILE', about: 'also write the case here, mode 0600, for `policy test`' },
-    KEY_OPTION('keys/operator.jwk'),
-    SERVER_OPTION,
+    ...callingOptions('keys/operator.jwk'),
   ],
   operands: [1, 1],
   run: wrong,

@@ -9,8 +9,7 @@ import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import { makeReport } from '../server/report.ts'
 import { exportCases } from './cases.ts'
 import {
-  KEY_OPTION,
-  SERVER_OPTION,
+  callingOptions,
   toMemberText,
   toTable,
   toTime,
@@ -37,8 +36,7 @@ export const reportCommand: Command = {
   options: [
     { name: 'since', value: 'TIME', about: 'how far back, for example `12h` (default: 7d), or `all`' },
     { name: 'cases', value: 'DIR', about: 'write the labelled cases there, and no report' },
-    KEY_OPTION('keys/operator.jwk'),
-    SERVER_OPTION,
+    ...callingOptions('keys/operator.jwk'),
   ],
   operands: [0, 0],
   run: report,
@@ -58,9 +56,10 @@ async function report(call: Call): Promise<Answer> {
 /** Beside whoever serves, so that the server does not have to count; a store in memory, and another machine, are asked. */
 async function makeHere(call: Call): Promise<Json> {
   const since = toSince(call.text('since') ?? '7d')
+  const ask = async (): Promise<Json> => callOnce(await toAddress(call, 'operator'), 'report', { since })
+  if (call.text('server') !== undefined) return ask()
   const config = await loadConfig(call.config)
-  if (call.text('server') !== undefined || config.store.kind === 'memory')
-    return callOnce(await toAddress(call, 'operator'), 'report', { since })
+  if (config.store.kind === 'memory') return ask()
   const reading = await openForReading(config)
   try {
     return await makeReport(reading.store, {
@@ -90,6 +89,7 @@ function toText(made: JsonObject): string {
       : [`${number(made, 'evidenceGone')} without evidence: erased or past their retention`]),
     `decisions  ${toCounts(toObject(made['decisions']))}`,
     `refusals   ${number(refusals, 'total')}; said to be right ${number(refusals, 'right')}, wrong ${number(refusals, 'wrong')}`,
+    ...toTurnedAway(made['turnedAway']),
     `approvals  ${toCounts(toObject(approvals), ['asked', 'given', 'denied', 'expired', 'open'])}${toDwell(toObject(approvals)['dwellMs'])}`,
     `autonomy   ${toAutonomy(toObject(autonomy))}`,
     ...section('refusals by tool and reason', ['tool', 'reason', 'decision'], refusals),
@@ -99,6 +99,12 @@ function toText(made: JsonObject): string {
 
 function toCounts(counts: JsonObject, names: readonly string[] = Object.keys(counts)): string {
   return names.map((name) => `${name} ${number(counts, name)}`).join(', ')
+}
+
+/** What was over a quota, suspended, or had no room: counted in the log, not entered. */
+function toTurnedAway(value: Json | undefined): readonly string[] {
+  const counts = toObject(value)
+  return Object.keys(counts).length === 0 ? [] : [`turned away ${toCounts(counts)}`]
 }
 
 function toDwell(dwell: Json | undefined): string {

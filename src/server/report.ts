@@ -9,7 +9,8 @@ import { isConsequential, toHeadline } from '../core/effect.ts'
 import { InputError, IntegrityError } from '../core/errors.ts'
 import type { Approval } from '../core/evidence.ts'
 import { asJson, isJsonObject, type Json, type JsonObject } from '../core/json.ts'
-import { isComplete, openRecorded, type Complete, type Recorded } from '../core/recorded.ts'
+import { isComplete, openRecorded, openValues, type Complete, type Recorded } from '../core/recorded.ts'
+import { isReason } from '../core/reasons.ts'
 import { APPROVAL_PREFIX, caseRecord, fromRecord } from '../core/records.ts'
 import { inEnforce, reasonOf } from '../pdp/replay.ts'
 import type { Store } from '../ports/store.ts'
@@ -60,6 +61,8 @@ interface Tally {
   readonly upstreams: Groups<UpstreamCount>
   readonly labels: { right: number; wrong: number }
   readonly autonomy: { consequential: number; withoutPerson: number; failed: number }
+  /** By reason: what was turned away before it was decided. */
+  readonly turnedAway: Record<string, number>
   entries: number
   gone: number
 }
@@ -84,6 +87,7 @@ export async function makeReport(store: Store, options: ReportOptions): Promise<
     tally.entries += 1
     if (leaf['kind'] === 'decision') await countDecision(store, evidence, tally, leaf)
     if (leaf['kind'] === 'outcome') await countOutcome(evidence, tally, leaf)
+    if (leaf['act'] === 'refusals.summary') await countTurnedAway(store, tally, leaf)
   }
   options.onProgress?.(total, total)
   return toReport(tally, await countApprovals(store, options), options)
@@ -97,6 +101,7 @@ function createTally(): Tally {
     upstreams: createGroups(),
     labels: { right: 0, wrong: 0 },
     autonomy: { consequential: 0, withoutPerson: 0, failed: 0 },
+    turnedAway: {},
     entries: 0,
     gone: 0,
   }
@@ -238,6 +243,18 @@ async function countOutcome(evidence: EvidenceReader, tally: Tally, leaf: JsonOb
   if (!permitted.approved) tally.autonomy.withoutPerson += 1
 }
 
+/** One entry a minute and agent stands for any number of them. */
+async function countTurnedAway(store: Store, tally: Tally, leaf: JsonObject): Promise<void> {
+  const bytes = await store.evidence(textOf(leaf, 'id'))
+  const detail = bytes === undefined ? undefined : openValues(bytes)['detail']
+  const refused = isJsonObject(detail) ? detail['refused'] : undefined
+  if (!isJsonObject(refused)) return
+  for (const [reason, count] of Object.entries(refused)) {
+    if (isReason(reason) && typeof count === 'number')
+      tally.turnedAway[reason] = (tally.turnedAway[reason] ?? 0) + count
+  }
+}
+
 interface ApprovalCounts {
   asked: number
   given: number
@@ -286,6 +303,7 @@ function toReport(tally: Tally, approvals: ApprovalCounts, { since, now }: Repor
     evidenceGone: tally.gone,
     decisions,
     refusals: { total, ...labels, groups: toSorted(refusals.values()), other: refusals.other() },
+    turnedAway: tally.turnedAway,
     approvals: asJson(approvals),
     autonomy: {
       consequential,

@@ -9,6 +9,7 @@
  * | --------------------------------------------------------- | ------------------------------------- |
  * | `pdp/commit.ts` the evidence is recorded without its time | the same findings; the same decisions |
  * | `core/decide.ts` remembers earlier calls                  | the same decisions                    |
+ * | `pdp/replay.ts` finds nothing that was not replayed       | says what it could not replay         |
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
@@ -17,7 +18,7 @@ import type { Decision, PolicyVerdict } from '../../src/core/decision.ts'
 import { toEngineDocument } from '../../src/core/engine-document.ts'
 import type { DecisionEntry, LogEntry } from '../../src/core/entry.ts'
 import { canonicalize } from '../../src/core/canonical.ts'
-import { asJson } from '../../src/core/json.ts'
+import { asJson, isJsonObject } from '../../src/core/json.ts'
 import { verifyAll } from '../../src/core/verify/index.ts'
 import { createCedarEngine } from '../../src/engines/cedar.ts'
 import { loadPolicyFolder } from '../../src/engines/policy-files.ts'
@@ -154,5 +155,32 @@ describe('invariant 10: recorded evidence decides again as it decided', () => {
     const { request, evidence, verdicts } = await open(permit)
     const later = { ...evidence, now: evidence.now + 365 * 86_400_000 }
     expect(decide({ request, evidence: later, findings: verifyAll(request, later), verdicts }).kind).toBe('deny')
+  })
+
+  it('is explained to operators, every one, with nothing that cannot be decided again', async () => {
+    for (const { id, decision } of decisions) {
+      const explained = await installation.control('operator', 'entry.why', { id })
+      expect(explained).toMatchObject({ evidence: 'kept', unreplayed: [] })
+      const { findings, remedies } = isJsonObject(explained) ? explained : {}
+      expect(findings).toHaveLength(5)
+      const isStopped = decision === 'deny' || decision === 'challenge'
+      expect(Array.isArray(remedies) && (remedies.length > 0 || !isStopped)).toBe(true)
+    }
+  })
+
+  it('a replay says what it could not replay: a limit is not in the evidence', async () => {
+    const agent = await work('Delete record r10, delete record r11, delete record r12, delete record r13')
+    let last: string | undefined
+    for (const id of ['r10', 'r11', 'r12', 'r13']) {
+      const { reason, entry } = await agent.call('delete_record', { id }, `delete: delete record ${id}`)
+      if (reason === 'policy.approval-limit') last = entry
+    }
+    expect(last).toBeDefined()
+    const explained = await installation.control('operator', 'entry.why', { id: last ?? '' })
+    const outside = 'was decided by what lies outside the evidence'
+    const but = 'the evidence alone gives `challenge policy.approval-required`'
+    expect(isJsonObject(explained) ? explained['unreplayed'] : undefined).toEqual([
+      expect.stringMatching(new RegExp(`\`deny policy\\.approval-limit\` ${outside}.*${but}`)),
+    ])
   })
 })

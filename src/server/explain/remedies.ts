@@ -118,6 +118,11 @@ const PROPOSALS: Readonly<Partial<Record<Reason, Propose>>> = {
   'identity.unknown-key': say('identity', 'this key, enrolled', 'unbearer agents enrol NAME --key FILE.jwk'),
   'identity.key-role': say('identity', 'a key of the role agent', 'unbearer agents enrol NAME --new FILE.jwk'),
   'identity.revoked': proposeRevoked,
+  'identity.suspended': say(
+    'identity',
+    'an agent that a person restored, once what it was refused for is understood',
+    'unbearer report, then unbearer agents restore NAME',
+  ),
   'identity.unknown-task': say(
     'purpose',
     'a task that is open at the time of the call',
@@ -170,6 +175,8 @@ const PROPOSALS: Readonly<Partial<Record<Reason, Propose>>> = {
   'policy.unavailable': RETRY('limits.deadline of the configuration, if the engine needs longer as a rule'),
   'policy.unknown-obligation': say('policy', 'an obligation that this version knows', 'redact:/path or notify:topic'),
   'system.deadline': RETRY('limits.deadline of the configuration, if that happens as a rule'),
+  'system.quota': RETRY('limits.decisionsPerMinute of the configuration, if the agent needs more as a rule'),
+  'system.space': say('operations', 'room on the disk of the store', 'unbearer doctor; unbearer evidence sweep'),
   'system.conflict': RETRY('fewer actions of one task side by side'),
   'system.indeterminate': say('operations', 'whatever failed, mended', 'the log of `unbearer serve` names the fault'),
   'system.stale-revocations': say('operations', 'a feed of revocations that is fresh', 'unbearer doctor'),
