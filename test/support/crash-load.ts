@@ -60,7 +60,10 @@ export interface CrashTrial {
 /** The calls of the tool lie where no disk of ours loses them: what was done in the world stays done. */
 export async function createCrashTrial(random: Random): Promise<CrashTrial> {
   const command = [process.execPath, TOOLS, 'calls.ndjson']
-  const prepared = await prepareInstallation({ upstream: { command }, limits: 'approvalsPerTask: 100' })
+  const prepared = await prepareInstallation({
+    upstream: { command },
+    limits: 'approvalsPerTask: 100, approvalsPerActor: 10000, asksPerTask: 1000',
+  })
   return {
     prepared,
     acknowledged: { done: [], entries: [], revocations: [], approved: [] },
