@@ -43,7 +43,7 @@ import {
   type Services,
 } from '../server/control.ts'
 import { syncFolder } from '../server/durable-file.ts'
-import { createErasure } from '../server/erasure.ts'
+import { createErasure, eraseAgain } from '../server/erasure.ts'
 import type { JudgeOptions } from '../pdp/replay.ts'
 import { createGrants } from '../server/grants.ts'
 import { createHeadKeeper } from '../server/head.ts'
@@ -175,6 +175,8 @@ async function open(config: Config, notice: Notice, judge: Judge): Promise<{ ope
     else await judge({ store: inner, sealed, head, vkey, journal }, clock)
     const store = await sealed()
     for (const migrated of migrations) await recordMigration(store, migrated, notice)
+    const again = journal === undefined ? 0 : await eraseAgain(store, journal)
+    if (again > 0) notice(`erased ${again} subjects again that the store had from before their erasure`)
     const standing: Standing = { file: config.modes }
     const { services, modes, suspensions } = await createServices(store, config, journal, standing, notice)
     standing.policy = await openOperatorPolicy(config, services)
@@ -500,7 +502,7 @@ async function createServices(
       approvals: createApprovals(options),
       revocations,
       modes: createModeActs({ ...options, issuer, keys, modes }),
-      erasure: createErasure(options),
+      erasure: createErasure({ ...options, journal }),
       sweeper: createSweeper({ ...options, retention: evidence.retention }),
       restores: createRestores({ ...options, keys, suspensions }),
       breakGlasses: createBreakGlasses({ ...options, issuer, keys, feed: revocations, notice }),

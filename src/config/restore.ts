@@ -26,7 +26,7 @@ import { toVkey } from '../crypto/note.ts'
 import type { Voided } from '../server/continuity.ts'
 import { syncFile, syncFolder, writeDurably } from '../server/durable-file.ts'
 import { createHeadKeeper } from '../server/head.ts'
-import { journalPath, parseJournal, type JournalLine } from '../server/journal.ts'
+import { journalPath, parseJournal } from '../server/journal.ts'
 import { takeFence } from '../stores/sqlite-fence.ts'
 import { readKeysInto } from './backup-keys.ts'
 import {
@@ -172,7 +172,7 @@ function stage(config: Config, source: string, work: string): Staged {
   }
 }
 
-function readLines(path: string): readonly JournalLine[] {
+function readLines(path: string): ReturnType<typeof parseJournal> {
   if (!existsSync(path)) return []
   const text = readFileSync(path, 'utf8')
   return parseJournal(text.slice(0, text.lastIndexOf('\n') + 1))

@@ -35,6 +35,12 @@ function make(before: () => void = () => undefined): { readonly inner: Store; re
   return { inner, store: createSealedStore(inner, () => master) }
 }
 
+/** Destroys the key that a subject has now. */
+async function destroy(store: SealedStore, subject: string, unit: CommitUnit = {}): Promise<boolean> {
+  const tag = await store.tagOf(subject)
+  return store.destroyKey(tag, [(await store.keyOf(tag)) ?? ''], unit)
+}
+
 async function persist(store: Store, unit: CommitUnit): Promise<void> {
   const result = await store.commit(unit)
   if (result.status !== 'applied') throw new Error(result.status)
@@ -144,23 +150,23 @@ describe('a destroyed key', () => {
     const { store } = make()
     await persist(store, { ...toUnit('a'), writes: [{ key: 'task/1', value: 'purpose', subject: 'user/alice' }] })
     await persist(store, toUnit('b', 'user/bob'))
-    expect(await store.destroyKey('user/alice', { entries: [{ id: 'erase', bytes: Buffer.from('{}') }] })).toBe(true)
+    expect(await destroy(store, 'user/alice', { entries: [{ id: 'erase', bytes: Buffer.from('{}') }] })).toBe(true)
     expect([await textOf(store, 'a'), await store.evidenceState('a')]).toEqual([undefined, 'erased'])
     expect([await store.evidenceState('b'), await store.evidenceState('none')]).toEqual(['kept', 'dropped'])
     expect(await textOf(store, 'b')).toContain('secret of b')
     expect(await store.get(['task/1'])).toMatchObject([{ key: 'task/1', value: null }])
     expect([await store.log.indexOf('a'), await store.log.indexOf('erase')]).toEqual([0, 2])
-    expect(await store.destroyKey('user/alice', { entries: [{ id: 'again', bytes: Buffer.from('{}') }] })).toBe(false)
+    expect(await destroy(store, 'user/alice', { entries: [{ id: 'again', bytes: Buffer.from('{}') }] })).toBe(false)
     expect(await store.log.indexOf('again')).toBeUndefined()
   })
 
   it('is replaced by a new one when the subject comes back', async () => {
     const { store } = make()
     await persist(store, toUnit('a'))
-    await store.destroyKey('user/alice', {})
+    await destroy(store, 'user/alice')
     await persist(store, toUnit('b'))
     expect([await textOf(store, 'a'), await textOf(store, 'b')]).toEqual([undefined, '{"said":"secret of b"}'])
-    await store.destroyKey('user/alice', {})
+    await destroy(store, 'user/alice')
     expect([await store.evidenceState('a'), await store.evidenceState('b')]).toEqual(['erased', 'erased'])
   })
 
@@ -169,7 +175,10 @@ describe('a destroyed key', () => {
     await persist(store, toUnit('a'))
     await persist(store, toUnit('b'))
     // Another view of the same store destroys it: the first still has the key in memory.
-    await createSealedStore(inner, () => master).destroyKey('user/alice', {})
+    await destroy(
+      createSealedStore(inner, () => master),
+      'user/alice',
+    )
     await persist(store, toUnit('c'))
     expect([await textOf(store, 'b'), await textOf(store, 'c')]).toEqual([undefined, '{"said":"secret of c"}'])
   })
@@ -278,7 +287,7 @@ describe('the files of a SQLite store', () => {
       }),
     )
     expect(wrapped.map((text) => countIn(path, text))).not.toContain(0)
-    for (const subject of doomed) expect(await store.destroyKey(subject, {})).toBe(true)
+    for (const subject of doomed) expect(await destroy(store, subject)).toBe(true)
     expect(await store.scrub()).toBe(true)
     expect(wrapped.map((text) => countIn(path, text))).toEqual(wrapped.map(() => 0))
     await store.close()

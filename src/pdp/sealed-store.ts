@@ -36,11 +36,14 @@ export interface SealedStore extends Store {
   tagOf(subject: string): Promise<string>
   /** Whose the records under `prefix` are, as `list` would page them; `tag` is absent where one is not sealed. Opens nothing. */
   listOwners(prefix: string, options?: { readonly after?: string }): Promise<readonly Owned[]>
+  /** The id of the key that a tag has now; undefined when there is none. */
+  keyOf(tag: string): Promise<string | undefined>
   /**
-   * Destroys the key of a subject in the same unit as `unit`. False when there is none: then nothing was committed. Settles
-   * when it is durable. Does not remove its bytes from the files of the store (`scrub`), and not from backups.
+   * Destroys the key of a tag in the same unit as `unit`, if it is one of `ids`. False when it is not, or there is none: then
+   * nothing was committed. Settles when it is durable. Does not remove its bytes from the files of the store (`scrub`), and not
+   * from backups.
    */
-  destroyKey(subject: string, unit: CommitUnit): Promise<boolean>
+  destroyKey(tag: string, ids: readonly string[], unit: CommitUnit): Promise<boolean>
 }
 
 /** How often a unit is sealed again because a key changed under it. */
@@ -96,8 +99,9 @@ export function createSealedStore(inner: Store, source: () => MasterKey): Sealed
         return { key: record.key, ...(tag === undefined ? {} : { tag }) }
       })
     },
-    async destroyKey(subject, unit) {
-      const destroyed = await destroyKey(sealed, keys, tagOf(await toMaster(), subject), unit)
+    keyOf: async (tag) => (await keys.read([tag])).get(tag)?.stored.current?.id,
+    async destroyKey(tag, ids, unit) {
+      const destroyed = await destroyKey(sealed, keys, tag, ids, unit)
       opened.clear()
       return destroyed
     },
@@ -221,13 +225,14 @@ async function destroyKey(
   store: SealedStore,
   keys: SubjectKeys,
   tag: string,
+  ids: readonly string[],
   { reads, writes = [], ...rest }: CommitUnit,
 ): Promise<boolean> {
   const name = subjectKeyRecord(tag)
   for (let tries = 0; tries < ATTEMPTS; tries += 1) {
     const state = (await keys.read([tag])).get(tag)
     const { current, erased = [] } = state?.stored ?? {}
-    if (state === undefined || current === undefined) return false
+    if (state === undefined || current === undefined || !ids.includes(current.id)) return false
     const value = toJson({ erased: [...erased, current.id] })
     const result = await store.commit({
       ...rest,

@@ -3,7 +3,7 @@
  * Erasure of a subject: its key is destroyed first, in one unit with the entry of the log that says so, which makes everything
  * sealed under it unreadable at once. What is left of its records is then removed, and the files of the store are scrubbed.
  */
-import { InputError } from '../core/errors.ts'
+import { InputError, UnavailableError } from '../core/errors.ts'
 import type { Grant } from '../core/grant.ts'
 import {
   APPROVAL_OF_PREFIX,
@@ -24,7 +24,8 @@ import {
 import { toControlUnit } from '../pdp/log-entries.ts'
 import type { SealedStore } from '../pdp/sealed-store.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { Store, StoredRecord } from '../ports/store.ts'
+import type { CommitUnit, Store, StoredRecord } from '../ports/store.ts'
+import type { ErasureLine, Journal } from './journal.ts'
 
 export interface Erased {
   /** What stands for the subject in the log: a keyed hash, the same each time. */
@@ -49,6 +50,8 @@ export interface Erasure {
 export interface ErasureOptions {
   readonly store: SealedStore
   readonly clock: Clock
+  /** Absent for a store in memory, which nobody can restore. */
+  readonly journal?: Journal | undefined
 }
 
 /** How much is deleted between two waits for the disk. */
@@ -57,26 +60,60 @@ const STEP = 200
 const SCRUBS = 20
 const SCRUB_WAIT_MS = 50
 
-export function createErasure({ store, clock }: ErasureOptions): Erasure {
+export function createErasure(options: ErasureOptions): Erasure {
+  const { store } = options
   return {
     async erase(subject, by) {
       if (!/^[^/]+\/.+$/su.test(subject))
         throw new InputError(`\`${subject}\` is no subject, write it as \`user/alice\``)
       const tag = await store.tagOf(subject)
-      // By tag: the one thing that an erasure must not keep is whom it erased.
-      const act = { act: 'subject.erase', by, subject: 'system', detail: { subject: tag }, now: clock.now() }
-      const keyDestroyed = await store.destroyKey(subject, toControlUnit(act))
-      const removed = await removeRecords(store, subject, tag)
+      const keyDestroyed = await destroyKey(options, tag, by)
+      const removed = await removeRecords(store, tag)
       return { tag, keyDestroyed, removed, scrubbed: await scrub(store) }
     },
   }
 }
 
-async function removeRecords(store: SealedStore, subject: string, tag: string): Promise<Erased['removed']> {
+/** How often a key is looked for again because another one has come in its place. */
+const ATTEMPTS = 8
+
+async function destroyKey({ store, clock, journal }: ErasureOptions, tag: string, by: string): Promise<boolean> {
+  for (let tries = 0; tries < ATTEMPTS; tries += 1) {
+    const id = await store.keyOf(tag)
+    if (id === undefined) return false
+    const line: ErasureLine = { erased: tag, keys: [id], at: clock.now(), by }
+    // First outside: what is restored later must not bring the key back.
+    journal?.append([line])
+    if (await store.destroyKey(tag, line.keys, toErasureUnit(line))) return true
+  }
+  throw new UnavailableError('the key of this subject keeps changing, try again')
+}
+
+/** By tag: the one thing that an erasure must not keep is whom it erased. */
+function toErasureUnit({ erased, at, by }: ErasureLine): CommitUnit {
+  return toControlUnit({ act: 'subject.erase', by, subject: 'system', detail: { subject: erased }, now: at })
+}
+
+/**
+ * Erases again what the journal knows to be erased and the store does not: it was restored from before. Settles when it is
+ * durable; answers how many subjects that were.
+ */
+export async function eraseAgain(store: SealedStore, journal: Journal): Promise<number> {
+  let count = 0
+  for (const line of journal.erasures()) {
+    if (!(await store.destroyKey(line.erased, line.keys, toErasureUnit(line)))) continue
+    await removeRecords(store, line.erased)
+    count += 1
+  }
+  if (count > 0) await scrub(store)
+  return count
+}
+
+async function removeRecords(store: SealedStore, tag: string): Promise<Erased['removed']> {
   const tasks = await keysOf(store, TASK_PREFIX, tag)
   const histories = await keysOf(store, HISTORY_PREFIX, tag)
   const approvals = await keysOf(store, APPROVAL_PREFIX, tag)
-  const grants = (await listOf(store, GRANT_PREFIX)).flatMap((record) => toGrant(record, subject))
+  const grants = await grantsOf(store, tag)
   const txns = new Set([
     ...tasks.map((key) => idOf(key, TASK_PREFIX)),
     ...histories.map((key) => idOf(key, HISTORY_PREFIX)),
@@ -115,9 +152,14 @@ async function pointersTo(store: Store, approvals: readonly string[]): Promise<r
   return pointers.filter(({ value }) => typeof value === 'string' && ids.has(value)).map(({ key }) => key)
 }
 
-function toGrant(record: StoredRecord, subject: string): readonly Grant[] {
-  const grant = fromRecord<Grant>(record)
-  return grant !== undefined && `${grant.principal.type}/${grant.principal.id}` === subject ? [grant] : []
+async function grantsOf(store: SealedStore, tag: string): Promise<readonly Grant[]> {
+  const found: Grant[] = []
+  for (const record of await listOf(store, GRANT_PREFIX)) {
+    const grant = fromRecord<Grant>(record)
+    const owner = grant === undefined ? '' : await store.tagOf(`${grant.principal.type}/${grant.principal.id}`)
+    if (grant !== undefined && owner === tag) found.push(grant)
+  }
+  return found
 }
 
 function idOf(key: string, prefix: string): string {

@@ -11,6 +11,7 @@
  * | `config/restore.ts` the journal that is there is lost   | restored over the place that it came from …          |
  * | `config/backup-manifest.ts` the signature is not looked at | that was changed, with its digests, is refused: …  |
  * | `config/backup-manifest.ts` the digests are not compared | that was changed is refused: …                      |
+ * | `server/erasure.ts` `eraseAgain` does nothing             | is done again when the backup comes back …           |
  * | `config/restore.ts` nothing is in the way               | does not overwrite …                                 |
  */
 import { createHash } from 'node:crypto'
@@ -204,6 +205,25 @@ describe('a backup that is restored over the place that it came from', () => {
     expect(detail).toMatchObject({ by: stage.prepared.keys.operator.jkt, outside: { size }, backup: { rev: 0 } })
     expect(stage.upstream.calls.filter(({ name }) => name === 'delete_record')).toHaveLength(1)
     expect(readdirSync(stage.prepared.dir).filter((name) => name.startsWith('.restore'))).toEqual([])
+  })
+})
+
+describe('an erasure after the backup', () => {
+  it('is done again when the backup comes back where the journal is, and its data are gone from the files', async () => {
+    const { ticket } = await backUpSomething(at('backup'))
+    const later = await stage.serve()
+    const decision = (await readLog(later)).find(({ kind }) => kind === 'decision')
+    expect(await later.composed.store.evidenceState(decision?.id ?? '')).toBe('kept')
+    await control(stage, later, 'operator', 'subject.erase', { subject: 'alice' })
+    await later.close()
+    await restoreInto(at('backup'), stage.prepared.dir, { force: true })
+    const serving = await stage.serve()
+    const { store, vkey, services } = serving.composed
+    expect(await store.evidenceState(decision?.id ?? '')).toBe('erased')
+    await expect(services.approvals.show(ticket)).rejects.toThrow(/there is no approval/)
+    expect(await services.grants.list()).toEqual([])
+    expect(await verifyStore(store, { vkey })).toMatchObject({ ok: true })
+    expect(await readActs(serving, 'subject.erase')).toHaveLength(1)
   })
 })
 
