@@ -58,9 +58,10 @@ export const backupCommands: readonly Command[] = [
       'installation that is there already is left alone; with `--force` it is put aside, and kept. No server may run.',
       '',
       'What was recorded after the backup is lost: burned credentials, consumed approvals, debits, labels of what agents have',
-      'read, and revocations. So nothing of before lives on: every credential is refused, approvals are void, open tasks have',
-      'ended, budgets of grants are spent, everything is enforced. Revocations and erasures come back from the journal beside the head if it is still there; if not,',
-      'revoke and erase again what was since. The entry that says so is signed with the key of an operator.',
+      'read, revocations and erasures. So nothing of before lives on: every credential is refused, approvals are void, open',
+      'tasks have ended, budgets of grants are spent, everything is enforced. Revocations and erasures come back from the',
+      'journal beside the head if it is still there; if not, revoke and erase again what was since. The entry that says so is',
+      'signed with the key of an operator.',
     ].join('\n'),
     example: 'unbearer restore /mnt/backup/unbearer-2026-11-23.tar --dir /etc/unbearer --keys /safe/unbearer.keys',
     options: [
