@@ -282,6 +282,48 @@ describe('what is refused', () => {
   })
 })
 
+/** A form signed by a key, with the nonce that the first answer gives. */
+async function signedForm(path: string, name: 'agent' | 'other' | 'pep', token: string): Promise<Answered> {
+  const body = new URLSearchParams({ token }).toString()
+  const send = async (nonce: string): Promise<Answered> => {
+    const proof = signRequest({
+      key: at.keys[name],
+      method: 'POST',
+      target: path,
+      headers: FORM,
+      body: Buffer.from(body),
+      nonce,
+      now: Date.now(),
+    })
+    return post(`${at.origin}${path}`, body, { ...FORM, ...proof })
+  }
+  const first = await send(`first-${crypto.randomUUID()}`)
+  return send(`${first.headers.get('unbearer-nonce') ?? ''}.${crypto.randomUUID()}`)
+}
+
+describe('introspection and revocation', () => {
+  it('say of a credential whether it can be redeemed, to a PEP of its audience alone', async () => {
+    const token = textOf((await signed()).body['access_token'])
+    expect((await signedForm('/introspect', 'pep', token)).body).toMatchObject({ active: true, aud: ORDERS })
+    expect((await signedForm('/introspect', 'agent', token)).body).toMatchObject({ error: 'invalid_client' })
+    expect((await signedForm('/introspect', 'pep', `${token.slice(0, -4)}AAAA`)).body).toEqual({ active: false })
+    expect((await signedForm('/introspect', 'pep', credential)).body).toEqual({ active: false })
+    expect(await signedForm('/revoke', 'other', token)).toMatchObject({ status: 200 })
+    expect((await signedForm('/introspect', 'pep', token)).body).toMatchObject({ active: true })
+    expect(await signedForm('/revoke', 'agent', token)).toMatchObject({ status: 200 })
+    expect((await signedForm('/introspect', 'pep', token)).body).toEqual({ active: false })
+  })
+
+  it('say of a redeemed credential that it is not active', async () => {
+    const answered = await signed()
+    const claims = claimsOf(answered)
+    if (claims === undefined) throw new Error('no claims')
+    await redeemIssued(at.serving.composed.store, claims)
+    const token = textOf(answered.body['access_token'])
+    expect((await signedForm('/introspect', 'pep', token)).body).toEqual({ active: false })
+  })
+})
+
 describe('metadata', () => {
   it('says where everything is and what is taken', async () => {
     const server = await (await fetch(`${at.origin}/.well-known/oauth-authorization-server`)).json()

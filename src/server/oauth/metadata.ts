@@ -14,6 +14,8 @@ export function toServerMetadata(issuer: string, origin: string): JsonObject {
   return {
     issuer,
     token_endpoint: `${origin}/token`,
+    introspection_endpoint: `${origin}/introspect`,
+    revocation_endpoint: `${origin}/revoke`,
     jwks_uri: `${origin}/jwks.json`,
     response_types_supported: [],
     grant_types_supported: [EXCHANGE],

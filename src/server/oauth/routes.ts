@@ -9,12 +9,13 @@ import type { Authenticator, ReceivedRequest } from '../../pdp/authenticate.ts'
 import type { Issue } from '../../pdp/issuer.ts'
 import type { Audience } from './action-detail.ts'
 import { exchange } from './exchange.ts'
+import { introspect, revoke, type IssuedOptions } from './issued.ts'
 import { toResourceMetadata, toServerMetadata } from './metadata.ts'
 
 /** Counts a request that was not authenticated. */
 export type Counted = (reason: Reason) => void
 
-export interface OAuthOptions {
+export interface OAuthOptions extends Pick<IssuedOptions, 'keys' | 'store' | 'clock' | 'revocations'> {
   readonly issuer: string
   /** Where clients reach the listener, without a trailing slash; known once it listens. */
   readonly origin: () => string
@@ -51,6 +52,8 @@ export function addOAuthRoutes<E extends HonoEnv>(
     return Response.json(toResourceMetadata(`${origin()}/mcp/${upstream}`, issuer))
   })
   const url = (): string => `${origin()}/token`
+  app.post('/introspect', async (c) => introspect(options, await receive(c)))
+  app.post('/revoke', async (c) => revoke(options, await receive(c)))
   app.post('/token', async (c) => exchange({ ...options, url }, await receive(c)))
 }
 
