@@ -15,6 +15,7 @@ import { initCommand } from './init.ts'
 import { modeCommands } from './modes.ts'
 import { reportCommand } from './report.ts'
 import { restoreAgentCommand } from './restore.ts'
+import { readyCommand } from './ready.ts'
 import { revokeCommand } from './revoke.ts'
 import { serveCommand } from './serve.ts'
 import { taskCommand } from './tasks.ts'
@@ -48,4 +49,5 @@ export const COMMANDS: readonly Command[] = [
   ...backupCommands,
   effectsCommand,
   doctorCommand,
+  readyCommand,
 ]

@@ -17,6 +17,7 @@ import { connectAgent, type Agent } from '../support/agent.ts'
 import { hasOpenssl, makeAuthority, makeCertificate } from '../support/certificates.ts'
 import { prepareInstallation, toEntries, UPSTREAM_SECRET, type Prepared } from '../support/installation.ts'
 import { startRecordingUpstream, type RecordingUpstream } from '../support/recording-upstream.ts'
+import { unbearer } from '../support/run-cli.ts'
 import { startServe, type ServeChild } from '../support/serve-child.ts'
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
@@ -71,6 +72,12 @@ describe('SIGTERM', () => {
     server.signal('SIGTERM')
     await vi.waitFor(async () => expect((await fetch(`${server.origin}/readyz`)).status).toBe(503), { timeout: 20_000 })
     expect((await fetch(`${server.origin}/healthz`)).status).toBe(200)
+    const at = server.origin.replace('http://', '')
+    edit((text) => text.replace('127.0.0.1:0', at))
+    expect(await unbearer('ready', '--config', configFile())).toMatchObject({
+      exit: 1,
+      out: 'not ready: this server is stopping\n',
+    })
     expect(await agent.call('read_record', READ)).toMatchObject({ ok: false })
     const { operator } = prepared.keys
     await expect(callControl({ url: server.origin, key: operator, method: 'status' })).rejects.toThrow('503')
@@ -157,6 +164,7 @@ tls: { cert: { file: ./keys/tls.pem }, key: { file: ./keys/tls.key } }\n`,
       server.signal('SIGHUP')
       await vi.waitFor(() => expect(server.said()).toContain('"reloaded"'), { timeout: 20_000 })
       expect(await subjectAt(port, ca)).toBe('second')
+      expect(await unbearer('ready', '--config', configFile())).toMatchObject({ exit: 0 })
       await server.stop()
       rmSync(certificates, { recursive: true })
     },
