@@ -17,7 +17,7 @@ import { toArguments, type AccessRequest } from '../core/request.ts'
 import type { Case } from '../core/case.ts'
 import { relabelled } from '../core/relabel.ts'
 import { isComplete } from '../core/recorded.ts'
-import { createJudge, inEnforce, reasonOf, type JudgeOptions, type Judgement } from './replay.ts'
+import { createJudge, findUnreplayed, inEnforce, reasonOf, type JudgeOptions, type Judgement } from './replay.ts'
 
 /** What cases are decided under. */
 export interface CaseConditions extends JudgeOptions {
@@ -68,7 +68,7 @@ export async function testCase(tested: Case, conditions: CaseConditions): Promis
     now: { decision: judgement.decision.kind, ...(reason === undefined ? {} : { reason }) },
     changes: toChanges(recorded.findings, judgement.findings),
     policies: { was: idsOf(recorded.verdicts), now: idsOf(judgement.verdicts) },
-    unreplayed: [...notes, ...judgement.unreplayed],
+    unreplayed: [...findUnreplayed(tested.was, recorded), ...notes, ...judgement.unreplayed],
   }
 }
 

@@ -6,7 +6,6 @@
 import { canonicalize } from '../core/canonical.ts'
 import { decide, isModifyAllowed } from '../core/decide.ts'
 import type { Decision, PolicyVerdict } from '../core/decision.ts'
-import type { DecisionEntry } from '../core/entry.ts'
 import type { Evidence } from '../core/evidence.ts'
 import type { Finding } from '../core/finding.ts'
 import { asJson } from '../core/json.ts'
@@ -71,14 +70,17 @@ export function reasonOf(decision: Decision): Reason | undefined {
   return decision.kind === 'permit' ? undefined : decision.reason
 }
 
+/** What an entry says was decided. */
+export interface WasDecided {
+  readonly decision: string
+  readonly reason?: string
+}
+
 /**
  * Decides exactly what was recorded again, with the verdicts as recorded, and says what does not come out the same: limits,
  * deadlines and conflicts are the enforcer's and lie outside the evidence.
  */
-export function findUnreplayed(
-  entry: Pick<DecisionEntry, 'decision' | 'reason'>,
-  recorded: Complete,
-): readonly string[] {
+export function findUnreplayed(entry: WasDecided, recorded: Complete): readonly string[] {
   const { request, evidence, findings, verdicts } = recorded
   const again = verifyAll(request, evidence)
   const decision = decide({ request, evidence, findings: again, verdicts })
@@ -91,7 +93,7 @@ export function findUnreplayed(
   ]
 }
 
-function toOutside({ decision, reason }: Pick<DecisionEntry, 'decision' | 'reason'>, again: Decision): string {
+function toOutside({ decision, reason }: WasDecided, again: Decision): string {
   const was = reason === undefined ? decision : `${decision} ${reason}`
   const now = reasonOf(again)
   return `\`${was}\` was decided by what lies outside the evidence (a limit, a deadline, a conflict); the evidence alone gives \`${now === undefined ? again.kind : `${again.kind} ${now}`}\``

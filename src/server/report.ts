@@ -7,16 +7,16 @@ import type { CaseLabel } from '../core/case.ts'
 import { decide } from '../core/decide.ts'
 import { isConsequential, toHeadline } from '../core/effect.ts'
 import { InputError, IntegrityError } from '../core/errors.ts'
-import type { Approval } from '../core/evidence.ts'
 import { asJson, isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import { isComplete, openRecorded, openValues, type Complete, type Recorded } from '../core/recorded.ts'
 import { isReason } from '../core/reasons.ts'
-import { APPROVAL_PREFIX, caseRecord, fromRecord } from '../core/records.ts'
+import { caseRecord, fromRecord } from '../core/records.ts'
 import { inEnforce, reasonOf } from '../pdp/replay.ts'
 import type { Store } from '../ports/store.ts'
 import type { CaseRecord } from './cases.ts'
 import { scan } from './explain/lookup.ts'
-import { createGroups, createTimes, type Groups } from './tally.ts'
+import { countApprovals, type ApprovalCounts } from './report-approvals.ts'
+import { createGroups, type Groups } from './tally.ts'
 
 export interface ReportOptions {
   /** Milliseconds since the epoch; what is older is left out. */
@@ -253,42 +253,6 @@ async function countTurnedAway(store: Store, tally: Tally, leaf: JsonObject): Pr
     if (isReason(reason) && typeof count === 'number')
       tally.turnedAway[reason] = (tally.turnedAway[reason] ?? 0) + count
   }
-}
-
-interface ApprovalCounts {
-  asked: number
-  given: number
-  denied: number
-  expired: number
-  open: number
-  dwellMs: { readonly median: number; readonly p95: number } | null
-}
-
-/** From the records of approvals: from asked to answered. An approval that was given and never used counts as given. */
-async function countApprovals(store: Store, { since, now }: ReportOptions): Promise<ApprovalCounts> {
-  const counts: ApprovalCounts = { asked: 0, given: 0, denied: 0, expired: 0, open: 0, dwellMs: null }
-  const times = createTimes()
-  for (let after: string | undefined; ;) {
-    const page = await store.list(APPROVAL_PREFIX, after === undefined ? {} : { after })
-    for (const record of page) {
-      const approval = fromRecord<Approval>(record)
-      if (approval === undefined || !(approval.createdAt >= since)) continue
-      countApproval(counts, approval, now)
-      if (approval.answered !== undefined) times.add(approval.answered.at - approval.createdAt)
-    }
-    after = page.at(-1)?.key
-    if (after === undefined) break
-  }
-  const [median, p95] = [times.quantile(0.5), times.quantile(0.95)]
-  return { ...counts, dwellMs: median === undefined || p95 === undefined ? null : { median, p95 } }
-}
-
-function countApproval(counts: ApprovalCounts, { status, expires }: Approval, now: number): void {
-  counts.asked += 1
-  if (status === 'denied') counts.denied += 1
-  else if (status === 'approved' || status === 'consumed') counts.given += 1
-  else if (status === 'expired' || expires <= now) counts.expired += 1
-  else counts.open += 1
 }
 
 function toReport(tally: Tally, approvals: ApprovalCounts, { since, now }: ReportOptions): JsonObject {

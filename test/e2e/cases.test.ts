@@ -13,7 +13,7 @@
  * | `server/cases.ts` a signature over another note is taken       | takes no case that is not signed |
  * | `server/report.ts` an approved action counts as without person | counts what happened             |
  */
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -179,17 +179,19 @@ describe('a wrong refusal', () => {
     const agent = await work('Format the disk')
     const { entry } = await agent.call('write_record', { id: 'r1' }, 'read: look at record r1')
     const dir = await exported(entry)
-    rmSync(join(installation.dir, 'unused'), { force: true })
     const found: JsonObject = toObject(JSON.parse(readFileSync(join(dir, 'case.json'), 'utf8')))
     writeFileSync(join(dir, 'gone.json'), JSON.stringify({ ...found, evidence: null }))
     const verdicts = [{ ...toObject(Array.isArray(found['verdicts']) ? found['verdicts'][0] : null), engine: 'opa' }]
     writeFileSync(join(dir, 'other.json'), JSON.stringify({ ...found, verdicts }))
+    const was = { ...toObject(found['was'] ?? null), reason: 'policy.approval-limit' }
+    writeFileSync(join(dir, 'limit.json'), JSON.stringify({ ...found, was }))
     const { out, exit } = await run('policy', 'test', dir)
     expect(exit).toBe(1)
+    expect(out).toContain('`deny policy.approval-limit` was decided by what lies outside the evidence')
     expect(out).toContain('skip gone.json')
     expect(out).toContain('not decided again: its evidence was gone')
     expect(out).toContain('not decided again: the engine `opa` is not configured here')
-    expect(out).toContain('0 passed, 2 failed, 1 skipped')
+    expect(out).toContain('0 passed, 3 failed, 1 skipped')
     writeFileSync(join(dir, 'broken.json'), '{}')
     expect(await run('policy', 'test', dir)).toMatchObject({ exit: 2 })
     expect(await run('policy', 'test', join(installation.dir, 'keys'))).toMatchObject({ exit: 2 })

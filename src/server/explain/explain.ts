@@ -11,7 +11,7 @@ import { isReason, REASONS, type Reason } from '../../core/reasons.ts'
 import type { AccessRequest } from '../../core/request.ts'
 import { observedBefore } from '../../pdp/observed.ts'
 import { isComplete, openRecorded, type Complete, type Recorded } from '../../core/recorded.ts'
-import { createJudge, findUnreplayed, inEnforce, type JudgeOptions } from '../../pdp/replay.ts'
+import { createJudge, findUnreplayed, inEnforce, type JudgeOptions, type WasDecided } from '../../pdp/replay.ts'
 import type { Store } from '../../ports/store.ts'
 import { toArgumentLines } from './arguments.ts'
 import { sayEffect, sayFinding, toTime, toTool } from './findings.ts'
@@ -134,15 +134,13 @@ async function explainWhole(
     ticket: ticket === undefined ? null : { id: ticket.id, status: ticket.status },
     remedies: remedies.map(asJson),
     together: together === null ? null : asJson(together),
-    unreplayed: [...findUnreplayed(toDecided(entry), recorded), ...again.unreplayed],
+    unreplayed: [...findUnreplayed(toWas(entry), recorded), ...again.unreplayed],
   }
 }
 
-function toDecided(entry: ParsedEntry): Parameters<typeof findUnreplayed>[0] {
-  const reason = toReason(entry)
-  const kinds = ['permit', 'modify', 'challenge', 'defer', 'deny'] as const
-  const decision = kinds.find((kind) => kind === entry.value['decision']) ?? 'deny'
-  return { decision, ...(reason === undefined ? {} : { reason }) }
+function toWas({ value }: ParsedEntry): WasDecided {
+  const reason = toText(value['reason'])
+  return { decision: toText(value['decision']), ...(reason === '' ? {} : { reason }) }
 }
 
 /** The decision in one sentence: who, what, and the finding that decided. */
