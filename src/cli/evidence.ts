@@ -3,7 +3,7 @@
  * `unbearer erase subject`, `unbearer evidence sweep`: evidence that is to be gone.
  */
 import { isJsonObject, type Json } from '../core/json.ts'
-import { KEY_OPTION, SERVER_OPTION, toMemberText, toText, type Answer, type Call, type Command } from './command.ts'
+import { callingOptions, toMemberText, toText, type Answer, type Call, type Command } from './command.ts'
 import { callOnce, toAddress } from './control-client.ts'
 
 export const evidenceCommands: readonly Command[] = [
@@ -21,7 +21,7 @@ export const evidenceCommands: readonly Command[] = [
       'Exit code 1 when there was nothing, or when the files could not be scrubbed yet: run it again.',
     ].join('\n'),
     example: 'unbearer erase subject alice',
-    options: [KEY_OPTION('keys/operator.jwk'), SERVER_OPTION],
+    options: callingOptions('keys/operator.jwk'),
     operands: [1, 1],
     run: erase,
   },
@@ -34,7 +34,7 @@ export const evidenceCommands: readonly Command[] = [
       'it at its start and every hour; this does it now. The log stays whole: entries and their commitments are never dropped.',
     ].join('\n'),
     example: 'unbearer evidence sweep',
-    options: [KEY_OPTION('keys/operator.jwk'), SERVER_OPTION],
+    options: callingOptions('keys/operator.jwk'),
     operands: [0, 0],
     run: sweep,
   },

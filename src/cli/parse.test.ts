@@ -55,6 +55,19 @@ describe('the command line', () => {
     }
   })
 
+  it('lets every command that asks a server do it from another machine, with a key that is sealed', () => {
+    const asking = COMMANDS.filter(({ options }) => options.some(({ name }) => name === 'server'))
+    expect(asking.length).toBeGreaterThan(20)
+    for (const { words, options } of asking) {
+      const names = options.map(({ name }) => name)
+      expect([words, names.includes('ca'), names.some((name) => name.endsWith('passphrase-fd'))]).toEqual([
+        words,
+        true,
+        true,
+      ])
+    }
+  })
+
   it('takes every command of the guide', () => {
     const guide = readFileSync(new URL('../../docs/guide/start.md', import.meta.url), 'utf8')
     const lines = [...guide.matchAll(/^npx unbearer (.+)$/gm)].map(([, line = '']) => line)
