@@ -20,6 +20,7 @@ import { createAuthenticator } from '../pdp/authenticate.ts'
 import { createKeyring } from '../pdp/keyring.ts'
 import { newId, toControlUnit } from '../pdp/log-entries.ts'
 import { createModes, type Modes } from '../pdp/modes.ts'
+import { toPatientStore } from '../pdp/patient-store.ts'
 import { createPdp, type Pdp, type PdpSettings } from '../pdp/pdp.ts'
 import { createSweeper, sweepHourly } from '../pdp/retention.ts'
 import type { SealedStore } from '../pdp/sealed-store.ts'
@@ -160,13 +161,14 @@ async function open(config: Config, notice: Notice, judge: Judge): Promise<{ ope
   const vkey = toVkey(origin, logKey)
   const head = createHeadKeeper(config.audit.head, vkey)
   const migrations: Migrated[] = []
-  const inner = await openStore(config, {
+  const plain = await openStore(config, {
     seal: createSeal(origin, logKey),
     onSealed(checkpoint) {
       if (config.store.kind === 'sqlite') head.write(checkpoint)
     },
     onMigrated: (migrated) => migrations.push(migrated),
   })
+  const inner = toPatientStore(plain, config.limits.disk)
   try {
     const journal = config.store.kind === 'sqlite' ? createJournal(journalPath(config.audit.head)) : undefined
     let opening: Promise<SealedStore> | undefined

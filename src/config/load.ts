@@ -67,8 +67,9 @@ export interface Config {
   readonly manifests: string
   readonly upstreams: readonly Upstream[]
   readonly audiences: readonly Audience[]
-  readonly limits: Omit<ConfigShape['limits'], 'deadline' | 'suspend'> & {
+  readonly limits: Omit<ConfigShape['limits'], 'deadline' | 'disk' | 'suspend'> & {
     readonly deadline: number
+    readonly disk: number
     readonly suspend: { readonly after: number; readonly within: number; readonly families: readonly string[] }
   }
   readonly credential: { readonly ttl: number }
@@ -177,11 +178,12 @@ function toRetention(shape: ConfigShape['evidence']['retention']): Retention {
   return { permits: after('permits'), refusals: after('refusals'), outputs: after('outputs'), acts: after('acts') }
 }
 
-function toLimits({ deadline, suspend, ...limits }: ConfigShape['limits']): Config['limits'] {
+function toLimits({ deadline, disk, suspend, ...limits }: ConfigShape['limits']): Config['limits'] {
   const { after, within, reasons } = suspend
   return {
     ...limits,
     deadline: parseDuration(deadline, '`limits.deadline`'),
+    disk: parseDuration(disk, '`limits.disk`'),
     suspend: { after, within: parseDuration(within, '`limits.suspend.within`'), families: reasons },
   }
 }

@@ -59,6 +59,7 @@ export interface ConfigShape {
     readonly decisionsPerMinute: number
     readonly underWayPerActor: number
     readonly reserveBytes: number
+    readonly disk: string
     readonly suspend: { readonly after: number; readonly within: string; readonly reasons: readonly string[] }
     readonly messageBytes: number
   }
@@ -417,6 +418,14 @@ const shape = z.strictObject({
           about(
             'While less than this is left on the disk of the store, decisions are deferred, so that revocations, answers of approvers and restores still find room. 0 reserves nothing.',
             'A full disk denies everything, and what is revoked then is in force but not recorded.',
+          ),
+        ),
+      disk: duration
+        .default('10s')
+        .meta(
+          about(
+            'How long the disk may take to record something; later it counts as not recorded, and nothing is released.',
+            'Long: whoever waits is told late.',
           ),
         ),
       suspend: z

@@ -48,6 +48,9 @@ export class UnavailableError extends UnbearerError {
   }
 }
 
+/** The disk did not answer in time: whether the unit is recorded is not known. */
+export class LateError extends UnavailableError {}
+
 /** Stored or received data contradicts itself (broken tree, forged note). Stop serving. */
 export class IntegrityError extends UnbearerError {
   constructor(message: string, options: { cause?: unknown } = {}) {

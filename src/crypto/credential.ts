@@ -127,10 +127,11 @@ function refuseNow(options: AuthorityOptions, claims: ActionClaims): Reason | un
   const now = options.clock.now() / 1000
   if (!(claims.iat <= now + SKEW_SECONDS)) return 'credential.invalid'
   if (!(now < claims.exp)) return 'credential.expired'
-  // A credential from further on than the feed has seen means that the feed lost something.
-  if (!feed.fresh() || claims.rev > feed.rev()) return 'system.stale-revocations'
+  // What is known to be revoked is said also by a feed that may not know of everything: the canary asks just that.
   const revoked = toDimensions(claims).some(([dimension, id]) => (feed.find(dimension, id)?.rev ?? 0) > claims.rev)
-  return revoked ? 'credential.revoked' : undefined
+  if (revoked) return 'credential.revoked'
+  // A credential from further on than the feed has seen means that the feed lost something.
+  return !feed.fresh() || claims.rev > feed.rev() ? 'system.stale-revocations' : undefined
 }
 
 function toDimensions(claims: ActionClaims): readonly (readonly [RevocationDimension, string])[] {

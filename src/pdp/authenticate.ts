@@ -65,16 +65,17 @@ interface Proved {
 }
 
 export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
-  const nonces = createNonces(options.clock)
+  const nonces = createNonces()
   return {
     async authenticateKey(request, roles) {
       const proved = await prove(options, request)
       if (!proved.ok) return proved
       if (!roles.includes(proved.value.key.role)) return refuse('identity.key-role')
-      if (!nonces.isFresh(proved.value.nonce.split('.', 1)[0] ?? ''))
+      const { key, nonce } = proved.value
+      if (!nonces.isFresh(nonce.split('.', 1)[0] ?? ''))
         return { ok: false, reason: 'identity.use-nonce', nonce: nonces.mint() }
-      if (!(await burn(options, proved.value))) return refuse('identity.replayed')
-      return { ok: true, value: proved.value.key }
+      const refused = nonces.spend(key.jkt, nonce)
+      return refused === undefined ? { ok: true, value: key } : refuse(refused)
     },
     async authenticateAgent(request) {
       const compact = readSessionCredential(request)

@@ -7,7 +7,7 @@ import type { ActionClaims } from '../core/credential.ts'
 import type { Obligation } from '../core/decision.ts'
 import { isConsequential } from '../core/effect.ts'
 import type { OutcomeEntry } from '../core/entry.ts'
-import { RefusedError } from '../core/errors.ts'
+import { LateError, RefusedError } from '../core/errors.ts'
 import type { Json } from '../core/json.ts'
 import { joinLabel, UNDETERMINED } from '../core/manifest.ts'
 import { discharge } from '../core/obligations.ts'
@@ -47,6 +47,8 @@ export function createPerformer(options: EnforcerOptions): Performer {
       return await release(options, decided, flight, performed)
     } catch (fault) {
       if (!flight.signal.aborted) options.report('perform', fault)
+      // The outcome is on its way to the disk; a second one would contradict it.
+      if (fault instanceof LateError) return refused(decided, 'system.log-unavailable')
       return await fail(options, decided, toFailure(flight, progress, fault))
     } finally {
       if (decided.jti !== undefined) options.reserved.delete(decided.jti)

@@ -192,8 +192,14 @@ async function recordOne(store: Store, clock: Clock, { revocation, by }: Pending
   if (result.status === 'applied') return result.durable
   // A commit that was reported lost may have reached the disk after all; anything else under this number is a bug.
   const stored = await readOne<Revocation>(store, key)
-  if (stored?.dimension === revocation.dimension && stored.id === revocation.id) return
+  if (stored?.dimension === revocation.dimension && stored.id === revocation.id) return waitForEarlier(store)
   throw new InvariantError('the number of a revocation is taken')
+}
+
+/** Groups become durable in order: once an empty unit is on the disk, so is everything before it. */
+async function waitForEarlier(store: Store): Promise<void> {
+  const result = await store.commit({})
+  if (result.status === 'applied') await result.durable
 }
 
 function retryLater(state: State, store: Store, clock: Clock, delay: number): void {

@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 
 export interface ServeChild {
+  readonly pid: number
   readonly origin: string
   /** All that it wrote for its operator so far. */
   said(): string
@@ -32,7 +33,9 @@ export async function startServeUnder(
   env: Readonly<Record<string, string>>,
   ...options: readonly string[]
 ): Promise<ServeChild> {
-  const child = spawn(process.execPath, [MAIN, 'serve', '--config', join(dir, 'unbearer.yaml'), '--json', ...options], {
+  const command = [process.execPath, MAIN, 'serve', '--config', join(dir, 'unbearer.yaml'), '--json', ...options]
+  // A limit on the size of files then makes writes fail, as a full disk does, and does not end the process.
+  const child = spawn('sh', ['-c', `trap '' XFSZ; exec "$0" "$@"`, ...command], {
     cwd: dir,
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -53,6 +56,7 @@ export async function startServeUnder(
   }
   return {
     origin: await started,
+    pid: child.pid ?? -1,
     said: () => chunks.join(''),
     kill: async () => end('SIGKILL'),
     stop: async () => end('SIGTERM'),
