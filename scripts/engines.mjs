@@ -25,6 +25,10 @@ const BUNDLES = {
       (name) => `test/fixtures/engines/contract/${name}.rego`,
     ),
   },
+  'test/fixtures/engines/shown.tar.gz': {
+    entrypoints: ['contract/shown/seen'],
+    sources: ['test/fixtures/engines/contract/shown.rego'],
+  },
   'examples/policies/opa-wasm/agents.tar.gz': {
     entrypoints: ['agents/decision'],
     sources: ['examples/policies/opa/agents.rego'],
