@@ -6,6 +6,8 @@
 export { createSigningFetch, type SigningFetchOptions } from './signing-fetch.ts'
 export { callControl, openTask, type ControlCall, type TaskRequest } from './control.ts'
 export { postSigned, type PostSigned } from './post-signed.ts'
+export { createIssuerJwks, type IssuerJwks } from './issuer-jwks.ts'
+export { createRevocationView, type RevocationView, type RevocationViewOptions } from './revocations.ts'
 export { runListenBridge, type ListenBridge, type ListenBridgeOptions } from './listen-bridge.ts'
 export { runStdioBridge, type StdioBridgeOptions } from './stdio-bridge.ts'
 export type { ClientKey } from './client-key.ts'

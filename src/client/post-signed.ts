@@ -29,26 +29,42 @@ const NONCE = /^[A-Za-z0-9_-]{16,128}$/
  * try a second time for any other reason: what was asked may have been done.
  */
 export async function postSigned(post: PostSigned): Promise<JsonObject> {
-  const first = await attempt(post, undefined)
-  const answered = await readAnswer(first)
-  const nonce = first.headers.get('unbearer-nonce')
-  if (toAnsweredReason(answered) !== 'identity.use-nonce' || nonce === null) return settle(first, answered)
-  if (!NONCE.test(nonce)) throw new UnavailableError('the gateway sent a malformed nonce')
-  const second = await attempt(post, `${nonce}.${randomId()}`)
-  return settle(second, await readAnswer(second))
+  const response = await sendSigned({ ...post, method: 'POST', body: Uint8Array.from(canonicalBytes(post.body)) })
+  return settle(response, await readAnswer(response))
 }
 
-async function attempt(post: PostSigned, nonce: string | undefined): Promise<Response> {
+export interface SendSigned extends Omit<PostSigned, 'body'> {
+  readonly method: 'GET' | 'POST'
+  /** JSON. */
+  readonly body?: Uint8Array<ArrayBuffer>
+}
+
+/**
+ * Sends and gives back the answer as it is, once the gateway has given its nonce. Throws `UnavailableError` for a nonce that is
+ * none, and what the platform's `fetch` throws.
+ */
+export async function sendSigned(asked: SendSigned): Promise<Response> {
+  const first = await attempt(asked, undefined)
+  const nonce = first.headers.get('unbearer-nonce')
+  if (first.status !== 401 || nonce === null) return first
+  if (toAnsweredReason(await readAnswer(first.clone())) !== 'identity.use-nonce') return first
+  await first.body?.cancel()
+  if (!NONCE.test(nonce)) throw new UnavailableError('the gateway sent a malformed nonce')
+  return attempt(asked, `${nonce}.${randomId()}`)
+}
+
+async function attempt(asked: SendSigned, nonce: string | undefined): Promise<Response> {
+  const { body } = asked
   return send({
-    key: post.key,
-    fetch: post.fetch ?? globalThis.fetch,
-    url: post.url,
-    method: 'POST',
-    headers: new Headers({ 'content-type': 'application/json' }),
-    body: Uint8Array.from(canonicalBytes(post.body)),
+    key: asked.key,
+    fetch: asked.fetch ?? globalThis.fetch,
+    url: asked.url,
+    method: asked.method,
+    headers: new Headers(body === undefined ? {} : { 'content-type': 'application/json' }),
+    ...(body === undefined ? {} : { body }),
     ...(nonce === undefined ? {} : { nonce }),
-    now: post.now ?? Date.now,
-    ...(post.signal === undefined ? {} : { signal: post.signal }),
+    now: asked.now ?? Date.now,
+    ...(asked.signal === undefined ? {} : { signal: asked.signal }),
   })
 }
 

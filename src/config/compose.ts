@@ -5,7 +5,7 @@
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 
-import type { EnrolledKey, RevocationDimension, Task } from '../core/evidence.ts'
+import type { EnrolledKey, Task } from '../core/evidence.ts'
 import { InvariantError, RefusedError } from '../core/errors.ts'
 import { asJson, type JsonObject } from '../core/json.ts'
 import { SESSION_TTL_SECONDS } from '../core/credential.ts'
@@ -38,7 +38,6 @@ import { createBreakGlasses } from '../server/break-glass.ts'
 import {
   createControl,
   type AcceptedManifest,
-  type CanaryResult,
   type Control,
   type ControlOptions,
   type Services,
@@ -46,6 +45,7 @@ import {
 import { syncFolder } from '../server/durable-file.ts'
 import { createErasure, eraseAgain } from '../server/erasure.ts'
 import type { JudgeOptions } from '../pdp/replay.ts'
+import type { Publisher } from '../server/feed/publisher.ts'
 import { createGrants } from '../server/grants.ts'
 import { createHeadKeeper } from '../server/head.ts'
 import { createJournal, journalPath, type Journal } from '../server/journal.ts'
@@ -59,6 +59,7 @@ import type { Migrated } from '../stores/sqlite-schema.ts'
 import { assertHead, type Place } from './assert-head.ts'
 import { createAvailability } from './availability.ts'
 import { createEngines } from './compose-engines.ts'
+import { createFeed } from './compose-feed.ts'
 import { assertDeployment } from './deployment.ts'
 import { openEvidence } from './evidence.ts'
 import type { FreeSpace } from './free-space.ts'
@@ -90,6 +91,7 @@ export interface Composed extends Opened {
   readonly pdp: Pdp
   readonly telemetry: Telemetry
   readonly space: FreeSpace
+  readonly publisher: Publisher
   readonly authenticator: ReturnType<typeof createAuthenticator>
   readonly issueSession: (agent: EnrolledKey, txn: string | undefined) => Promise<JsonObject>
   /**
@@ -113,7 +115,7 @@ const clock: Clock = { now: () => Date.now() }
 /** What may be replaced while it runs, because control is made before the PDP. */
 interface Hooks {
   reload: () => Promise<void>
-  canary: (dimension: RevocationDimension, id: string) => Promise<CanaryResult>
+  canary: ControlOptions['canary']
   status: () => JsonObject | Promise<JsonObject>
   whatIf: () => Promise<JudgeOptions>
   /** What of another configuration stands below the decision chain: policies of operators, manifests, modes. */
@@ -224,7 +226,7 @@ async function open(config: Config, notice: Notice, judge: Judge): Promise<{ ope
       issuerKeys,
       reload: async () => hooks.reload(),
       manifests: toManifestControl(manifests),
-      canary: async (dimension, id) => hooks.canary(dimension, id),
+      canary: async (...asked) => hooks.canary(...asked),
       status: () => hooks.status(),
       whatIf: async () => hooks.whatIf(),
       manifest: (upstream) => manifests.find(upstream),
@@ -295,10 +297,9 @@ async function composeOver(
     report,
     ...toSettings(inForce),
   })
-  hooks.canary = async (dimension, id) => {
-    const isRefused = await pdp.refusesCanary(dimension, id)
-    return { peps: ['gateway'], silent: isRefused ? [] : ['gateway'] }
-  }
+  const { revocations } = services
+  const feed = createFeed({ issuer: config.issuer, keys: issuerKeys, revocations, clock, pdp, telemetry })
+  hooks.canary = feed.canary
   hooks.status = async () => ({
     ...(await toStatus(inForce.config, opened, pdp)),
     ...asJson(await availability.status()),
@@ -312,6 +313,7 @@ async function composeOver(
     pdp,
     telemetry,
     space: availability.space,
+    publisher: feed.publisher,
     pep: toPep(services, manifests, modes, pdp, availability.admission),
     authenticator: createAuthenticator({
       store,
@@ -353,6 +355,7 @@ async function composeOver(
     issueSession: async (agent, txn) => openSession(config, opened, agent, txn),
     async close() {
       stopSweeping()
+      feed.publisher.close()
       pdp.close()
       await availability.admission.close()
       await closeEngines(inForce.engines)

@@ -11,6 +11,7 @@ import { serve, type ServerType } from '@hono/node-server'
 import { ConfigError, UnavailableError } from '../core/errors.ts'
 import { newId } from '../pdp/log-entries.ts'
 import { note } from '../server/acts.ts'
+import { FEED_PATH } from '../server/feed/routes.ts'
 import { createApp } from '../server/app.ts'
 import { compose, type Composed } from './compose.ts'
 import { assertDeployment } from './deployment.ts'
@@ -90,6 +91,11 @@ async function serveOver(
         clock: composed.clock,
         revocations: composed.services.revocations,
       },
+      revocations: {
+        publisher: composed.publisher,
+        feed: composed.services.revocations,
+        newId: () => composed.pep.newId(),
+      },
       gateway: using,
       upstreams: settings.upstreams.map(({ name }) => name),
       mode: (upstream) => composed.pep.mode(upstream),
@@ -143,6 +149,7 @@ async function serveOver(
       await inForce.gateways.retire(undefined, 0)
       // What was aborted still records its outcome.
       await requests.ended(ABORT_MS)
+      composed.publisher.close()
       await stop(server)
       await composed.close()
     },
@@ -193,10 +200,15 @@ interface Requests {
 
 function countRequests(server: ServerType): Requests {
   const running = new Set<unknown>()
-  server.on('request', (request: unknown, response: { once(event: 'close', listener: () => void): unknown }) => {
-    running.add(request)
-    response.once('close', () => running.delete(request))
-  })
+  server.on(
+    'request',
+    (request: { url?: string }, response: { once(event: 'close', listener: () => void): unknown }) => {
+      // The feed of revocations goes on for as long as anything is under way, and begins nothing.
+      if (request.url === FEED_PATH || request.url?.startsWith(`${FEED_PATH}?`) === true) return
+      running.add(request)
+      response.once('close', () => running.delete(request))
+    },
+  )
   return {
     async ended(ms) {
       for (let waited = 0; running.size > 0 && waited < ms; waited += LOOK_MS) await setTimeout(LOOK_MS)

@@ -38,7 +38,13 @@ export interface ActionClaims {
   /** What decided the mode: a place in the configuration, or `act ID`. */
   readonly mode_from?: string
   readonly authorization_details: readonly [ActionDetail]
-  readonly tctx: { readonly evaluation_id: string; readonly approval_id?: string; readonly purpose?: string }
+  readonly tctx: {
+    readonly evaluation_id: string
+    readonly approval_id?: string
+    readonly purpose?: string
+    /** The ancestors of `grant`, nearest first: revoking one of them takes what was delegated from it. */
+    readonly delegated_from?: readonly string[]
+  }
   readonly rctx: { readonly proof: string }
 }
 

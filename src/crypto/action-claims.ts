@@ -72,10 +72,12 @@ function toDetail(request: AccessRequest): ActionDetail {
 
 function toTransactionContext(request: AccessRequest, evidence: Evidence): ActionClaims['tctx'] {
   const { approval, task } = evidence
+  const ancestors = evidence.grant?.chain.slice(1).map(({ id }) => id) ?? []
   return {
     evaluation_id: request.id,
     ...(approval?.status === 'approved' ? { approval_id: approval.id } : {}),
     ...(task?.purposeHash === undefined ? {} : { purpose: task.purposeHash }),
+    ...(ancestors.length === 0 ? {} : { delegated_from: ancestors }),
   }
 }
 
@@ -132,14 +134,16 @@ function toDetails(value: Json | undefined): readonly [ActionDetail] | undefined
 }
 
 function toContext(value: Json | undefined): ActionClaims['tctx'] | undefined {
-  if (!isShaped(value, ['evaluation_id'], ['approval_id', 'purpose'])) return undefined
-  const { evaluation_id, approval_id, purpose } = value
+  if (!isShaped(value, ['evaluation_id'], ['approval_id', 'purpose', 'delegated_from'])) return undefined
+  const { evaluation_id, approval_id, purpose, delegated_from } = value
   if (!isText(evaluation_id) || (approval_id !== undefined && !isText(approval_id))) return undefined
   if (purpose !== undefined && !isText(purpose)) return undefined
+  if (delegated_from !== undefined && !isTexts(delegated_from)) return undefined
   return {
     evaluation_id,
     ...(approval_id === undefined ? {} : { approval_id }),
     ...(purpose === undefined ? {} : { purpose }),
+    ...(delegated_from === undefined ? {} : { delegated_from }),
   }
 }
 
@@ -167,6 +171,10 @@ function toOnlyItem(value: Json | undefined): Json | undefined {
 
 function isList(value: Json | undefined): value is readonly Json[] {
   return Array.isArray(value)
+}
+
+function isTexts(value: Json | undefined): value is readonly string[] {
+  return isList(value) && value.every(isText)
 }
 
 function isText(value: Json | undefined): value is string {

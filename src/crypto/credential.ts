@@ -6,12 +6,12 @@
 import { digestOf } from '../core/bind.ts'
 import { ACTION_TYP, type ActionClaims } from '../core/credential.ts'
 import { InvariantError } from '../core/errors.ts'
-import type { RevocationDimension } from '../core/evidence.ts'
 import { asJson } from '../core/json.ts'
 import type { Reason } from '../core/reasons.ts'
+import { refuseRevoked } from '../core/revoked.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { ActionCredential, CredentialAuthority, RedeemRequest, Redemption } from '../ports/credentials.ts'
-import { ISSUED, type RevocationFeed } from '../ports/revocations.ts'
+import type { RevocationFeed } from '../ports/revocations.ts'
 import { parseActionClaims } from './action-claims.ts'
 import { findSigner, toIssuerKeys, type IssuerKeys } from './issuer-keys.ts'
 import { signJwt, verifyJwt } from './jwt.ts'
@@ -127,22 +127,5 @@ function refuseNow(options: AuthorityOptions, claims: ActionClaims): Reason | un
   const now = options.clock.now() / 1000
   if (!(claims.iat <= now + SKEW_SECONDS)) return 'credential.invalid'
   if (!(now < claims.exp)) return 'credential.expired'
-  // What is known to be revoked is said also by a feed that may not know of everything: the canary asks just that.
-  const revoked = toDimensions(claims).some(([dimension, id]) => (feed.find(dimension, id)?.rev ?? 0) > claims.rev)
-  if (revoked) return 'credential.revoked'
-  // A credential from further on than the feed has seen means that the feed lost something.
-  return !feed.fresh() || claims.rev > feed.rev() ? 'system.stale-revocations' : undefined
-}
-
-function toDimensions(claims: ActionClaims): readonly (readonly [RevocationDimension, string])[] {
-  return [
-    ['credential', claims.jti],
-    ['actor', claims.cnf.jkt],
-    ['subject', claims.sub],
-    ...(claims.grant === undefined ? [] : [['grant', claims.grant] as const]),
-    ['task', claims.txn],
-    ['tool', claims.authorization_details[0].identifier],
-    ['all', '*'],
-    ['all', ISSUED],
-  ]
+  return refuseRevoked(feed, claims)
 }

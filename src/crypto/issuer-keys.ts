@@ -22,7 +22,7 @@ export function toIssuerKeys(given: KeyPair | IssuerKeys): IssuerKeys {
  * The key that a credential says it was signed with, if it is one of `keys`; undefined otherwise. The header chooses among
  * our own keys only. Verifies nothing.
  */
-export function findSigner(keys: IssuerKeys, compact: string): KeyPair | undefined {
+export function findSigner(keys: Pick<IssuerKeys, 'find'>, compact: string): KeyPair | undefined {
   const kid = decodeJwt(compact)?.header['kid']
   return typeof kid === 'string' ? keys.find(kid) : undefined
 }

@@ -22,15 +22,30 @@ export interface CanaryOptions {
 const BODY: ActionBody = { method: 'canary' }
 const AUD = 'urn:unbearer:canary'
 
-/** True when the redemption was refused as revoked. Anything else, a fault included, is not a refusal. */
-export function createCanary(options: CanaryOptions): (dimension: RevocationDimension, id: string) => Promise<boolean> {
-  return async (dimension, id) => {
+export interface Canary {
+  /** True when the redemption here was refused as revoked. Anything else, a fault included, is not a refusal. */
+  isRefused(dimension: RevocationDimension, id: string): Promise<boolean>
+  /** A signed one for whoever redeems elsewhere; undefined when nothing of the kind is revoked. No upstream is its audience. */
+  issue(dimension: RevocationDimension, id: string): string | undefined
+}
+
+export function createCanary(options: CanaryOptions): Canary {
+  const toCanary = (dimension: RevocationDimension, id: string): ActionClaims | undefined => {
     const revocation = options.feed.find(dimension, id)
-    if (revocation === undefined) return false
-    const claims = toClaims(options, dimension, id, revocation.rev - 1)
-    const credential = options.authority.issue(claims, 'object')
-    const redemption = await options.authority.redeem({ credential, aud: AUD, body: BODY, jkt: claims.cnf.jkt })
-    return !redemption.ok && redemption.reason === 'credential.revoked'
+    return revocation === undefined ? undefined : toClaims(options, dimension, id, revocation.rev - 1)
+  }
+  return {
+    async isRefused(dimension, id) {
+      const claims = toCanary(dimension, id)
+      if (claims === undefined) return false
+      const credential = options.authority.issue(claims, 'object')
+      const redemption = await options.authority.redeem({ credential, aud: AUD, body: BODY, jkt: claims.cnf.jkt })
+      return !redemption.ok && redemption.reason === 'credential.revoked'
+    },
+    issue(dimension, id) {
+      const claims = toCanary(dimension, id)
+      return claims === undefined ? undefined : options.authority.issue(claims, 'jwt').compact
+    },
   }
 }
 

@@ -2,7 +2,7 @@
  * @module
  * Wires the decision chain over what it is given: stores, engines, effects, keys. Constructs no store and no engine.
  */
-import type { Evidence, RevocationDimension } from '../core/evidence.ts'
+import type { Evidence } from '../core/evidence.ts'
 import { createCredentialAuthority } from '../crypto/credential.ts'
 import type { IssuerKeys } from '../crypto/issuer-keys.ts'
 import type { ToolFacts } from '../core/manifest.ts'
@@ -13,7 +13,7 @@ import type { RevocationFeed } from '../ports/revocations.ts'
 import type { Store } from '../ports/store.ts'
 import type { Admission } from './admission.ts'
 import type { ApprovalLimits } from './approval-quota.ts'
-import { createCanary } from './canary.ts'
+import { createCanary, type Canary } from './canary.ts'
 import { createEnforcer, type Enforce } from './enforcer.ts'
 import { createGather } from './gather.ts'
 import { createHistories } from './histories.ts'
@@ -56,8 +56,8 @@ export interface Pdp {
   /** Decides an action that another process will perform, and gives what passes a credential for it. */
   readonly issue: Issue
   readonly inFlight: InFlight
-  /** True when a credential under this revoked dimension is refused at redemption, as it must be. */
-  refusesCanary(dimension: RevocationDimension, id: string): Promise<boolean>
+  /** Tries whether a credential under a revoked dimension is refused at redemption, as it must be. */
+  readonly canary: Canary
   /**
    * Decides by other settings from the next request on, at once. What was begun ends under those that it was begun with; the
    * promise settles when nothing is left of it, and what they hold (engines) may be closed.
@@ -102,7 +102,7 @@ export function createPdp(options: PdpOptions): Pdp {
       return before.idle()
     },
     inFlight,
-    refusesCanary: createCanary({ authority, feed, clock, issuer: options.issuer }),
+    canary: createCanary({ authority, feed, clock, issuer: options.issuer }),
     close: () => inFlight.close(),
   }
 }

@@ -4,11 +4,7 @@
  */
 import type { RevocationDimension } from '../core/evidence.ts'
 
-/**
- * The id of dimension `all` under which everything that was issued before is refused, and nothing else: recorded when
- * continuity was lost (restore, recovery), because burns, debits and revocations may have been lost with it (design §5).
- */
-export const ISSUED = 'issued'
+export { ISSUED } from '../core/revoked.ts'
 
 export interface Revocation {
   readonly rev: number

@@ -25,6 +25,7 @@ import {
 import type { Authenticated, Authenticator, ReceivedRequest } from '../pdp/authenticate.ts'
 import type { Telemetry } from '../pdp/telemetry.ts'
 import { createBodyReader, type BodyReader } from './body.ts'
+import { addFeedRoutes, FEED_PATH, type FeedRoutes } from './feed/routes.ts'
 import { addOAuthRoutes, type Counted, type OAuthOptions } from './oauth/routes.ts'
 
 /** What serves one upstream; the MCP gateway is one. */
@@ -57,6 +58,8 @@ export interface AppOptions {
   readonly limits: { readonly messageBytes: number }
   /** Issues for resource servers of others. */
   readonly oauth?: Omit<OAuthOptions, 'authenticator' | 'upstreams' | 'counted'>
+  /** Publishes revocations to PEPs elsewhere. */
+  readonly revocations?: Pick<FeedRoutes, 'publisher' | 'feed' | 'newId'>
   readonly version: string
   readonly report: (where: string, fault: unknown) => void
 }
@@ -100,6 +103,11 @@ export function createApp(given: AppOptions): Hono<Env> {
     const oauth: OAuthOptions = { ...options.oauth, authenticator, upstreams, counted }
     addOAuthRoutes(app, oauth, async (c) => receive(options, c))
   }
+  if (options.revocations !== undefined) {
+    const { authenticator } = options
+    const routes: FeedRoutes = { ...options.revocations, authenticator, refuse: (refused) => refuse(options, refused) }
+    addFeedRoutes(app, routes, async (c) => receive(options, c))
+  }
   app.onError((fault) => {
     // What a caller did wrong is told to the caller; in the log it would be one line for each that anybody likes to send.
     if (!(fault instanceof InputError || fault instanceof RefusedError)) options.report('listener', fault)
@@ -109,7 +117,7 @@ export function createApp(given: AppOptions): Hono<Env> {
 }
 
 /** Answered also while it stops: they begin nothing. */
-const LOOKED_AT: readonly string[] = ['/healthz', '/readyz', '/metrics']
+const LOOKED_AT: readonly string[] = ['/healthz', '/readyz', '/metrics', FEED_PATH, `${FEED_PATH}/canary`]
 
 const LOOPBACK: readonly string[] = ['127.0.0.1', 'localhost', '[::1]']
 

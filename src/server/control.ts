@@ -88,7 +88,7 @@ export interface ControlOptions extends ServiceOptions {
     readonly show: (server: string) => string | undefined
   }
   /** Asks every connected PEP to refuse something harmless under the new revocation. */
-  readonly canary: (dimension: RevocationDimension, id: string) => Promise<CanaryResult>
+  readonly canary: (dimension: RevocationDimension, id: string, waitMs: number) => Promise<CanaryResult>
   /** What a recorded decision is decided again with. */
   readonly whatIf: () => Promise<JudgeOptions>
   /** The manifest of an upstream, accepted or not. */
@@ -269,19 +269,24 @@ function approvalMethods({ services: { approvals } }: Inside): readonly Row[] {
 function revocationMethods({ services, canary, admins }: Inside): readonly Row[] {
   const { revocations } = services
   return [
-    row('revoke', OPERATOR, ['dimension', 'id'], async (params, by) => {
+    row('revoke', OPERATOR, ['dimension', 'id', 'wait'], async (params, by) => {
       const dimension = readOneOf(params.need('dimension'), REVOCATION_DIMENSIONS)
       const given = params.has('id') ? readText(params.need('id')) : undefined
       const id = await toRevocationId(services, dimension, given)
       const revoke = async (): Promise<Revoked> => revocations.revoke(dimension, id, by)
       const { revocation, recorded } = dimension === 'actor' ? await admins.removing(id, revoke) : await revoke()
       // The kill switch is in force by now; the canary only says who has noticed.
-      const { peps, silent } = await canary(dimension, id)
+      const waitMs = params.has('wait') ? readWhole(params.need('wait'), MOST_WAIT_MS) : WAIT_MS
+      const { peps, silent } = await canary(dimension, id, waitMs)
       return { ...asJson(revocation), recorded, peps, silent }
     }),
     row('revocation.list', OPERATOR, [], async () => revocations.list().map(asJson)),
   ]
 }
+
+/** How long a PEP has to refuse a canary, and at most, in milliseconds: a connection that was cut is noticed by then. */
+const WAIT_MS = 6_000
+const MOST_WAIT_MS = 60_000
 
 function modeMethods({ services: { modes, restores } }: Inside): readonly Row[] {
   return [

@@ -4,6 +4,7 @@
  */
 import { ACTION_TYP, type ActionClaims } from '../../core/credential.ts'
 import { asJson } from '../../core/json.ts'
+import { refuseRevoked } from '../../core/revoked.ts'
 import { parseActionClaims } from '../../crypto/action-claims.ts'
 import { findSigner, type IssuerKeys } from '../../crypto/issuer-keys.ts'
 import { verifyJwt } from '../../crypto/jwt.ts'
@@ -86,16 +87,6 @@ function isPepOf({ audiences }: IssuedOptions, by: EnrolledKey, { aud }: ActionC
 
 async function isActive(options: IssuedOptions, claims: ActionClaims): Promise<boolean> {
   const { revocations, clock, store } = options
-  const named = [
-    ['credential', claims.jti],
-    ['actor', claims.cnf.jkt],
-    ['subject', claims.sub],
-    ['grant', claims.grant ?? ''],
-    ['task', claims.txn],
-    ['tool', claims.authorization_details[0].identifier],
-    ['all', '*'],
-  ] as const
-  const isStopped = named.some(([dimension, id]) => (revocations.find(dimension, id)?.rev ?? 0) > claims.rev)
-  if (isStopped || !revocations.fresh() || !(clock.now() / 1000 < claims.exp)) return false
+  if (refuseRevoked(revocations, claims) !== undefined || !(clock.now() / 1000 < claims.exp)) return false
   return isRegistered(store, claims)
 }
