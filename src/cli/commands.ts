@@ -12,6 +12,7 @@ import { enrolCommands, keyCommands } from './enrol.ts'
 import { evidenceCommands } from './evidence.ts'
 import { grantCommands } from './grants.ts'
 import { initCommand } from './init.ts'
+import { mcpCommand } from './mcp.ts'
 import { modeCommands } from './modes.ts'
 import { reportCommand } from './report.ts'
 import { restoreAgentCommand } from './restore.ts'
@@ -34,6 +35,7 @@ export const COMMANDS: readonly Command[] = [
   ...grantCommands,
   taskCommand,
   serveCommand,
+  mcpCommand,
   connectCommand,
   ...toolCommands,
   ...approvalCommands,

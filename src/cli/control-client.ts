@@ -6,7 +6,8 @@
  * able to answer that somebody was revoked.
  */
 import { randomBytes } from 'node:crypto'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 
 import type { Config } from '../config/load.ts'
 import type { EnrolledKey } from '../core/evidence.ts'
@@ -134,7 +135,28 @@ async function toRemote(origin: string, key: KeyPair): Promise<ControlClient> {
   return { key, call: async (method, params) => callControl({ url: origin, key, method, params }) }
 }
 
-function toOrigin({ origin, listen, tls }: Config): string {
+/** Where a listener on a port that was free says what it is; beside the store, which has one writer. */
+export function portFile({ store, dir }: Config): string {
+  return join(store.kind === 'sqlite' ? dirname(store.path) : dir, 'listening')
+}
+
+function toOrigin(config: Config): string {
+  const { origin, listen, tls } = config
+  if (listen.port === 0 && origin === undefined) return readPort(config)
   const host = listen.host.includes(':') ? `[${listen.host}]` : listen.host
   return origin ?? `${tls === undefined ? 'http' : 'https'}://${host}:${listen.port}`
+}
+
+function readPort(config: Config): string {
+  const text = attemptRead(portFile(config))
+  if (/^http:\/\/(?:127\.0\.0\.1|\[::1\]):\d{1,5}$/.test(text)) return text
+  throw new UnavailableError('another process has the store open and does not say where it listens, try again')
+}
+
+function attemptRead(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
 }

@@ -3,18 +3,12 @@
  * `unbearer init`: everything that a first `serve` needs, in one folder, overwriting nothing.
  */
 import { randomBytes } from 'node:crypto'
-import { chmod, copyFile, lstat, mkdir, readdir, writeFile } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { join, resolve } from 'node:path'
 
-import { parseConfig, type Config, type Deployment } from '../config/load.ts'
+import type { Deployment } from '../config/load.ts'
 import { ConfigError } from '../core/errors.ts'
-import type { EnrolledKey, KeyRole } from '../core/evidence.ts'
-import { asJson } from '../core/json.ts'
-import { MAX_OBSERVE_MS } from '../core/mode.ts'
-import { generateKey, readKeyFile, writeKeyFile, type KeyPair } from '../crypto/keys.ts'
-import { signObserve } from '../server/modes.ts'
 import { usageError, type Answer, type Call, type Command } from './command.ts'
+import { FOLDERS, isThere, writeInstallation } from './new-installation.ts'
 
 export const initCommand: Command = {
   words: 'init',
@@ -40,14 +34,6 @@ export const initCommand: Command = {
   run: init,
 }
 
-type Installation = Awaited<ReturnType<typeof import('../config/compose.ts').openInstallation>>
-
-const POLICIES = fileURLToPath(new URL('../../policies/', import.meta.url))
-const FOLDERS = ['keys', 'state', 'head', 'manifests'] as const
-/** The keys of people and applications, enrolled here; the keys of the gateway itself are not enrolled. */
-const ENROLLED: readonly KeyRole[] = ['operator', 'approver', 'host']
-const KEYS = ['issuer', 'log', ...ENROLLED] as const
-
 async function init(call: Call): Promise<Answer> {
   const dir = resolve(call.text('dir') ?? '.')
   const deployment = parseDeployment(call)
@@ -56,20 +42,7 @@ async function init(call: Call): Promise<Answer> {
   // A folder of that name is common, this package has one; its policies would be taken for ours.
   const policies = (await isThere(join(dir, 'policies'))) ? 'unbearer-policies' : 'policies'
   const text = toYaml(issuer, deployment, policies)
-  // Parsed before anything is written: whatever is wrong with the options is said now.
-  const config = parseConfig(text, { dir })
-  await writeFolders(dir, policies)
-  for (const name of KEYS) await writeKeyFile(join(dir, 'keys', `${name}.jwk`), { ...generateKey('Ed25519') })
-  const { writeMasterKey } = await import('../config/evidence.ts')
-  writeMasterKey(join(dir, 'keys', 'evidence.key'))
-  await copyPolicies(join(dir, policies))
-  await copyOperatorPolicies(join(dir, policies, 'operators'))
-  await enrol(config, dir)
-  const { syncTree, syncFolder } = await import('../server/durable-file.ts')
-  syncTree(dir)
-  // Last, so that a configuration is only ever there when all that it speaks of is.
-  await writeFile(join(dir, 'unbearer.yaml'), text, { flag: 'wx', mode: 0o600, flush: true })
-  for (const folder of [dir, dirname(dir)]) syncFolder(folder)
+  const config = await writeInstallation({ dir, text, policies, observe: true })
   const at = call.text('dir') === undefined ? '' : ` --config ${join(call.text('dir') ?? '', 'unbearer.yaml')}`
   const json = { dir, config: join(dir, 'unbearer.yaml'), issuer, deployment: toJson(deployment), mode: config.mode }
   return { exit: 0, json, text: toText(dir, deployment, at, policies) }
@@ -91,70 +64,6 @@ async function assertFree(dir: string): Promise<void> {
         `\`${join(dir, name)}\` is there already, and \`init\` overwrites nothing; choose another \`--dir\``,
       )
   }
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return lstat(path).then(
-    () => true,
-    () => false,
-  )
-}
-
-async function writeFolders(dir: string, policies: string): Promise<void> {
-  const made = await mkdir(dir, { recursive: true, mode: 0o700 })
-  // A umask that shares with a group would make a folder that the start refuses.
-  if (made !== undefined) await chmod(dir, 0o700)
-  for (const name of [...FOLDERS, policies]) await mkdir(join(dir, name), { mode: 0o700 })
-}
-
-async function copyPolicies(to: string): Promise<void> {
-  await copyFolder(join(POLICIES, 'default'), to)
-  await copyPrivate(join(POLICIES, 'schema.cedarschema'), join(to, 'schema.cedarschema'))
-}
-
-async function copyOperatorPolicies(to: string): Promise<void> {
-  await mkdir(to, { mode: 0o700 })
-  await copyFolder(join(POLICIES, 'operators'), to)
-}
-
-async function copyFolder(from: string, to: string): Promise<void> {
-  for (const name of await readdir(from)) await copyPrivate(join(from, name), join(to, name))
-}
-
-async function copyPrivate(from: string, to: string): Promise<void> {
-  await copyFile(from, to)
-  await chmod(to, 0o600)
-}
-
-async function enrol(config: Config, dir: string): Promise<void> {
-  const { openInstallation } = await import('../config/compose.ts')
-  const opened = await openInstallation(config)
-  try {
-    for (const role of ENROLLED) {
-      const key = await readKeyFile(join(dir, 'keys', `${role}.jwk`))
-      // The first operator is an admin: somebody has to enrol the others.
-      const enrolled = await opened.services.keys.enrol({ role, name: `${role}-1`, jwk: { ...key.jwk }, by: 'system' })
-      if (role === 'operator') await signFirstObserve(config, opened, key, enrolled)
-    }
-  } finally {
-    await opened.close()
-  }
-}
-
-/** To observe is an act of an operator; this one says yes to what the file says, and ends where the file says otherwise. */
-async function signFirstObserve(
-  { issuer }: Config,
-  { services, clock }: Installation,
-  key: KeyPair,
-  by: EnrolledKey,
-): Promise<void> {
-  const at = clock.now()
-  const said = { id: randomId(), at, expires: at + MAX_OBSERVE_MS, configured: true, note: 'signed by `unbearer init`' }
-  await services.modes.observe(asJson(signObserve(key, issuer, said)), by)
-}
-
-function randomId(): string {
-  return randomBytes(16).toString('base64url')
 }
 
 function toJson(deployment: Deployment): string | { readonly agentUid: number } {

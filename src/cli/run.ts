@@ -14,6 +14,7 @@ import { toGroup, toOverview, toPage } from './help.ts'
 import { asksForHelp, asksForJson, findCommand, parseCall } from './parse.ts'
 import type { ExitCode } from './command.ts'
 import { version } from './version.ts'
+import { runWhere } from './whose.ts'
 
 /** Runs `unbearer` with these arguments. Never throws; answers the exit code. */
 export async function run(args: readonly string[]): Promise<ExitCode> {
@@ -26,7 +27,7 @@ export async function run(args: readonly string[]): Promise<ExitCode> {
   if (asksForHelp(found.args)) return print(toPage(found.command))
   try {
     const call = parseCall(found)
-    const { exit, json, text } = await found.command.run(call)
+    const { exit, json, text } = await runWhere(call)
     if (call.json && json !== undefined) print(JSON.stringify(json))
     if (text !== undefined && exit === 2) process.stderr.write(`unbearer: ${text}\n`)
     else if (!call.json && text !== undefined) print(text)

@@ -12,6 +12,14 @@ export interface GatewaysOptions {
   readonly pep: Pep
   readonly clock: Clock
   readonly report: (where: string, fault: unknown) => void
+  /** Where and with what environment commands are started, instead of in the folder of the configuration with none. */
+  readonly surroundings?: Surroundings
+}
+
+/** What a program that is wrapped by us would have found without us. */
+export interface Surroundings {
+  readonly cwd: string
+  readonly env: Readonly<Record<string, string>>
 }
 
 export interface Gateways extends Gateway {
@@ -40,7 +48,7 @@ export async function createGateways(config: Config, options: GatewaysOptions): 
     new Map(
       settings.upstreams.map((upstream) => {
         const { messageBytes } = settings.limits
-        const made = toUpstreamConfig(settings, upstream)
+        const made = toUpstreamConfig(settings, upstream, options.surroundings)
         const from = JSON.stringify([made, messageBytes])
         const old = before.get(upstream.name)
         if (old?.from === from) return [upstream.name, old]
@@ -127,12 +135,16 @@ async function pause(ms: number): Promise<void> {
   })
 }
 
-function toUpstreamConfig(config: Config, { name, kind, command, url, secrets }: Upstream): UpstreamConfig {
+function toUpstreamConfig(
+  config: Config,
+  { name, kind, command, url, secrets }: Upstream,
+  { cwd, env }: Surroundings = { cwd: config.dir, env: {} },
+): UpstreamConfig {
   const revealed = Object.fromEntries(Object.entries(secrets).map(([key, secret]) => [key, secret.reveal()]))
   return {
     name,
     kind,
-    ...(command === undefined ? {} : { command, cwd: config.dir, env: revealed }),
+    ...(command === undefined ? {} : { command, cwd, env: { ...env, ...revealed } }),
     ...(url === undefined ? {} : { url, headers: revealed }),
   }
 }

@@ -15,7 +15,7 @@ import { FEED_PATH } from '../server/feed/routes.ts'
 import { createApp } from '../server/app.ts'
 import { compose, type Composed } from './compose.ts'
 import { assertDeployment } from './deployment.ts'
-import { createGateways, type Gateways } from './gateways.ts'
+import { createGateways, type Gateways, type Surroundings } from './gateways.ts'
 import { isLoopback, type Config } from './load.ts'
 import { assertReloadable, readCertificate, type Certificate } from './reload.ts'
 
@@ -23,6 +23,8 @@ export interface Serving {
   /** Where clients reach it, without a trailing slash. */
   readonly origin: string
   readonly composed: Composed
+  /** What the listener calls for a request that it has verified; for whoever verified one in this process. */
+  readonly handle: Gateways['handle']
   /**
    * Serves by another configuration: builds and warms everything of it first, then swaps in one step. What was begun ends under
    * what it was begun with. Throws what is wrong with it (`ConfigError`), and goes on as before.
@@ -39,6 +41,8 @@ export interface ServeOptions {
   readonly version: string
   /** Told of faults and of what upstreams did wrong: one line for the operator's log, without arguments or output. */
   readonly report: (where: string, fault: unknown) => void
+  /** Set where upstreams carry the secrets of whoever started us: then nobody is served without a proof. */
+  readonly surroundings?: Surroundings
 }
 
 /** How long what is under way may take to end, where nobody says otherwise. */
@@ -49,7 +53,7 @@ export async function serveInstallation(config: Config, options: ServeOptions): 
   const composed = await compose(config, options.report)
   let gateways: Gateways | undefined
   try {
-    gateways = await createGateways(config, { ...composed, report: options.report })
+    gateways = await createGateways(config, { ...composed, ...options })
     return await serveOver(config, options, composed, gateways)
   } catch (cause) {
     await gateways?.retire(undefined, 0)
@@ -99,7 +103,7 @@ async function serveOver(
       gateway: using,
       upstreams: settings.upstreams.map(({ name }) => name),
       mode: (upstream) => composed.pep.mode(upstream),
-      unprovedObserve: isLoopback(settings.listen.host),
+      unprovedObserve: options.surroundings === undefined && isLoopback(settings.listen.host),
       draining: () => draining,
       problems,
       hosts: toHosts(settings),
@@ -132,6 +136,7 @@ async function serveOver(
   return {
     origin,
     composed,
+    handle: async (input) => inForce.gateways.handle(input),
     async reload(next) {
       // One after the other: two that prepare at once would retire each other's gateways.
       const before = reloading

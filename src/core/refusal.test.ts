@@ -47,7 +47,7 @@ describe('toRefusalMessage', () => {
     const held: Stopping = { kind: 'challenge', reason: 'policy.approval-required', reasons: [] }
     const { text, data } = toRefusalMessage(toRefusal(held, { entry: 'E1', ticket: 'A1' }))
     expect(text).toBe(
-      'held (policy.approval-required): a person has to approve this one action; retry the identical call once they have (ticket A1)',
+      'held (policy.approval-required): a person has to approve this one action; retry the identical call once they have (ticket A1, for a person: `unbearer approvals show A1`)',
     )
     expect(data).toEqual({
       decision: 'challenge',

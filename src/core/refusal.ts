@@ -54,12 +54,17 @@ function toHelp(kind: Stopping['kind'], row: ReasonRow): string {
 /**
  * A refusal as the agent reads it: one sentence, and its parts as data, for example
  * `refused (intent.effect-mismatch): the call does more than its stated intent; …`.
- * Nothing in it authorises anything.
+ * Nothing in it authorises anything: what it names is of use to a person with a key of their own.
  */
 export function toRefusalMessage(refusal: StoppedRefusal): { readonly text: string; readonly data: JsonObject } {
-  const ticket = refusal.ticket === undefined ? '' : ` (ticket ${refusal.ticket})`
   return {
-    text: `${VERB[refusal.decision]} (${refusal.reason}): ${refusal.help}${ticket}`,
+    text: `${VERB[refusal.decision]} (${refusal.reason}): ${refusal.help}${toPlace(refusal)}`,
     data: { ...refusal },
   }
+}
+
+/** Where the person whom the agent tells of it finds more: agents repeat what stopped them. */
+function toPlace({ ticket, entry }: StoppedRefusal): string {
+  if (ticket !== undefined) return ` (ticket ${ticket}, for a person: \`unbearer approvals show ${ticket}\`)`
+  return entry === undefined ? '' : ` (for a person: \`unbearer why ${entry}\`)`
 }

@@ -15,7 +15,15 @@ export interface Ran {
 
 /** Runs `unbearer` and collects what it says. */
 export async function unbearer(...args: readonly string[]): Promise<Ran> {
-  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  return runWith({}, ...args)
+}
+
+/** The same with another environment, in another folder. */
+export async function runWith(
+  options: { readonly env?: NodeJS.ProcessEnv; readonly cwd?: string },
+  ...args: readonly string[]
+): Promise<Ran> {
+  const child = spawn(process.execPath, [MAIN, ...args], { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
   const [out, err, exit] = await Promise.all([
     read(child.stdout),
     read(child.stderr),

@@ -3,7 +3,15 @@
  * Lists as the agent sees them. In `enforce` nothing that a server wrote reaches the model unless an operator accepted
  * it: a poisoned description works by being read, not by being called.
  */
-import { isJsonObject, type Caller, type Json, type JsonObject, type Mode, type Pep } from '../../index.ts'
+import {
+  isJsonObject,
+  type Caller,
+  type EffectRule,
+  type Json,
+  type JsonObject,
+  type Mode,
+  type Pep,
+} from '../../index.ts'
 import { toMethodHash, type ListedTool, type ToolList } from './catalogue.ts'
 import { addIntent } from './intent.ts'
 import type { Listing } from './pages.ts'
@@ -26,13 +34,22 @@ export function toToolListResult(view: View, { frame, tools }: ToolList): JsonOb
 
 function toShownTool(view: View, tool: ListedTool): readonly JsonObject[] {
   const { inputSchema } = tool.descriptor
-  const isAccepted = view.pep.tool(view.upstream, tool.name, tool.hash).status === 'accepted'
+  const facts = view.pep.tool(view.upstream, tool.name, tool.hash)
+  const isAccepted = facts.status === 'accepted'
   const mode = view.pep.mode(view.upstream, { tool: tool.name, actor: view.actor })
   if (tool.usable && isJsonObject(inputSchema) && (isAccepted || mode === 'observe')) {
-    return [{ ...tool.descriptor, inputSchema: addIntent(inputSchema) }]
+    return [
+      { ...tool.descriptor, inputSchema: addIntent(inputSchema, isAccepted ? toEffectWords(facts.tool.effect) : []) },
+    ]
   }
   if (!PLAIN_NAME.test(tool.name)) return []
   return [{ name: tool.name, description: NOT_ACCEPTED, inputSchema: addIntent({ type: 'object' }) }]
+}
+
+/** What the operator wrote down; what is computed at each call is known to nobody before. */
+function toEffectWords(effect: EffectRule): readonly string[] {
+  if (typeof effect === 'string') return [effect]
+  return 'from' in effect ? [] : effect
 }
 
 /** Beside the list itself, only what a client needs for caching survives in `enforce`. */
