@@ -7,7 +7,7 @@ import type { ActionClaims } from '../core/credential.ts'
 import type { Obligation } from '../core/decision.ts'
 import { isConsequential } from '../core/effect.ts'
 import type { OutcomeEntry } from '../core/entry.ts'
-import { LateError, RefusedError } from '../core/errors.ts'
+import { LateError, RefusedError, UnavailableError } from '../core/errors.ts'
 import type { Json } from '../core/json.ts'
 import { joinLabel, UNDETERMINED } from '../core/manifest.ts'
 import { discharge } from '../core/obligations.ts'
@@ -42,7 +42,7 @@ export function createPerformer(options: EnforcerOptions): Performer {
     const progress: Progress = { redeemed: false }
     const started = performance.now()
     try {
-      const performed = await perform(toContext(options, decided, flight, progress))
+      const performed = await untilAborted(flight, perform(toContext(options, decided, flight, progress)))
       options.telemetry.time('perform', performance.now() - started)
       return await release(options, decided, flight, performed)
     } catch (fault) {
@@ -54,6 +54,30 @@ export function createPerformer(options: EnforcerOptions): Performer {
       if (decided.jti !== undefined) options.reserved.delete(decided.jti)
       flight.land()
     }
+  }
+}
+
+/** How long what is aborted may take to end by itself, with a cleaner fault of its own. */
+const GRACE_MS = 50
+
+/**
+ * What does not stop when it is told to is not waited for: the agent hears at once that it was revoked, and what still comes
+ * reaches nobody. Whatever it goes on to do is not undone.
+ */
+async function untilAborted<T>({ signal }: Flight, work: Promise<T>): Promise<T> {
+  const given = Promise.withResolvers<never>()
+  let timer: NodeJS.Timeout | undefined
+  const abort = (): void => {
+    timer = setTimeout(() => given.reject(new UnavailableError('the action was revoked while it ran')), GRACE_MS)
+  }
+  signal.addEventListener('abort', abort, { once: true })
+  if (signal.aborted) abort()
+  try {
+    return await Promise.race([work, given.promise])
+  } finally {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', abort)
+    work.catch(() => undefined)
   }
 }
 

@@ -39,6 +39,7 @@ import type { IssuerKeyring } from './issuer-keys.ts'
 import type { Keys } from './keys.ts'
 import type { ModeActs } from './modes.ts'
 import { toRevocationId } from './revocation-ids.ts'
+import { isKnownHere } from './revocation-known.ts'
 import type { Revocations, Revoked } from './revocations.ts'
 import type { Restores } from './suspensions.ts'
 import type { TaskOpening, Tasks } from './tasks.ts'
@@ -266,7 +267,7 @@ function approvalMethods({ services: { approvals } }: Inside): readonly Row[] {
   ]
 }
 
-function revocationMethods({ services, canary, admins }: Inside): readonly Row[] {
+function revocationMethods({ services, canary, admins, store, manifest }: Inside): readonly Row[] {
   const { revocations } = services
   return [
     row('revoke', OPERATOR, ['dimension', 'id', 'wait'], async (params, by) => {
@@ -278,7 +279,8 @@ function revocationMethods({ services, canary, admins }: Inside): readonly Row[]
       // The kill switch is in force by now; the canary only says who has noticed.
       const waitMs = params.has('wait') ? readWhole(params.need('wait'), MOST_WAIT_MS) : WAIT_MS
       const { peps, silent } = await canary(dimension, id, waitMs)
-      return { ...asJson(revocation), recorded, peps, silent }
+      const known = await isKnownHere({ store, grants: services.grants, manifest }, dimension, id)
+      return { ...asJson(revocation), recorded, peps, silent, ...(known === undefined ? {} : { known }) }
     }),
     row('revocation.list', OPERATOR, [], async () => revocations.list().map(asJson)),
   ]

@@ -6,7 +6,7 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 
 import { draftManifest } from '../../src/adapters/mcp/draft.ts'
 import { guardTool, type GuardedResult, type GuardedTool } from '../../src/adapters/index.ts'
@@ -35,6 +35,7 @@ function toTool(name: string, task?: HostTask): GuardedTool {
     ...(task === undefined ? {} : { task }),
     execute: ({ id }) => {
       ran.push(`${name} ${typeof id === 'string' ? id : ''}`)
+      if (name === 'read_hangs') return new Promise(() => undefined)
       if (name === 'read_fails') throw new Error('no such record')
       return `${name} is done`
     },
@@ -77,7 +78,7 @@ beforeEach(async () => {
     upstream: { url: 'http://127.0.0.1:9/mcp' },
     grant: { operations: [{ tool: 'kit/*', effects: ['read', 'delete'] }] },
   })
-  const names = ['read_record', 'read_fails', 'delete_record']
+  const names = ['read_record', 'read_fails', 'read_hangs', 'delete_record']
   const { manifest } = draftManifest('kit', {
     descriptors: names.map((name) => ({ ...toTool(name).descriptor })),
     methods: [],
@@ -111,6 +112,16 @@ describe('a host', () => {
     const result = await tool.call({ unbearer_intent: READ, id: 'r1' }, { toolCallId: 'c1' })
     expect(result).toMatchObject({ kind: 'performed', output: 'read_record is done', failed: false })
     expect(ran).toEqual(['read_record r1'])
+  })
+
+  it('hears of a revocation from a tool that does not stop', async () => {
+    const tool = toTool('read_hangs', await openTask())
+    const answered = tool.call({ unbearer_intent: READ, id: 'r1' }, { toolCallId: 'c1' })
+    await vi.waitFor(() => expect(ran).toHaveLength(1))
+    const [url, key] = [unbearer.origin ?? '', prepared.keys.operator]
+    const params = { dimension: 'subject', id: 'alice' }
+    expect(await callControl({ url, key, method: 'revoke', params })).toMatchObject({ silent: [], known: true })
+    expect(toReason(await answered)).toBe('credential.revoked')
   })
 
   it('refuses without a task, and uses that of `runInTask`', async () => {
