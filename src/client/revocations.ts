@@ -8,7 +8,7 @@ import { setTimeout } from 'node:timers/promises'
 import type { ActionClaims } from '../core/credential.ts'
 import { UnavailableError } from '../core/errors.ts'
 import type { Reason } from '../core/reasons.ts'
-import { refuseRevoked } from '../core/revoked.ts'
+import { dimensionsOf, refuseRevoked } from '../core/revoked.ts'
 import { randomId } from '../crypto/base64.ts'
 import type { IssuerKeys } from '../crypto/issuer-keys.ts'
 import type { KeyPair } from '../crypto/keys.ts'
@@ -46,6 +46,11 @@ export interface RevocationView extends RevocationFeed {
   refuse(claims: ActionClaims): Reason | undefined
   /** True also while nobody can say: stale denies. */
   isRevoked(claims: ActionClaims): boolean
+  /**
+   * Watches over what was begun with a credential: `signal` is aborted when something of it is revoked. Call `land` when it is
+   * over. It is not aborted when the feed goes stale: what was redeemed while it was fresh may end.
+   */
+  watch(claims: ActionClaims): { readonly signal: AbortSignal; land(): void }
   /** Settles when it is fresh for the first time; rejects with `UnavailableError` after `ms`, and goes on trying all the same. */
   ready(ms?: number): Promise<void>
   /** Why it is stale, for the operator's log; undefined while it is fresh. */
@@ -104,6 +109,7 @@ export function createRevocationView(options: RevocationViewOptions): Revocation
     subscribe: (listener) => reader.subscribe(listener),
     refuse: (claims) => refuseRevoked(reader, claims),
     isRevoked: (claims) => refuseRevoked(reader, claims) !== undefined,
+    watch: (claims) => watch(reader, claims),
     ready: async (ms = READY_MS) => waitFor(view, first.promise, ms),
     problem: () => (reader.fresh() ? undefined : view.problem),
     close() {
@@ -111,6 +117,16 @@ export function createRevocationView(options: RevocationViewOptions): Revocation
       view.problem = 'the view of revocations is closed'
     },
   }
+}
+
+function watch(reader: RevocationFeed, claims: ActionClaims): { readonly signal: AbortSignal; land(): void } {
+  const controller = new AbortController()
+  const stop = (): void => controller.abort(new DOMException('revoked', 'AbortError'))
+  const land = reader.subscribe(({ dimension, id }) => {
+    if (dimensionsOf(claims).some((each) => each[0] === dimension && each[1] === id)) stop()
+  })
+  if (refuseRevoked(reader, claims) === 'credential.revoked') stop()
+  return { signal: controller.signal, land }
 }
 
 function toJwks({ keys, url }: RevocationViewOptions, fetch: Fetch): IssuerJwks {
