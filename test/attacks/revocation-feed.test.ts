@@ -5,8 +5,17 @@
  *
  * Broken once on purpose, and the test that fell:
  *
- * | broken on purpose                                              | fell                                             |
- * | -------------------------------------------------------------- | ------------------------------------------------ |
+ * | broken on purpose                                             | fell                                               |
+ * | ------------------------------------------------------------- | -------------------------------------------------- |
+ * | `client/revocation-reader.ts` numbers need not follow         | cannot leave out a heartbeat that says nothing     |
+ * | `client/revocation-reader.ts` no digest over the revocations  | cannot leave out or change …, of a shape …         |
+ * | `client/revocation-reader.ts` any challenge will do           | cannot replay a heartbeat, nor a stream of before  |
+ * | `client/revocation-reader.ts` behind what was heard is fresh  | is stale until it has caught up, …                 |
+ * | `client/revocation-reader.ts` no age, or one that starts late | cannot hold it back …, cannot keep it silent …     |
+ * | `crypto/heartbeat.ts` of any issuer                           | out of something else that the issuer signed, …    |
+ * | `server/feed/sink.ts` no bound                                | is cut, and the others are told                    |
+ * | `server/feed/publisher.ts` a number of any feed will do       | tells everything to whoever knows its numbers …    |
+ * | `server/feed/canaries.ts` whoever answers is heard            | for another, or one that was not asked, …          |
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
@@ -85,15 +94,15 @@ async function revoke(wire: Wire, id: string): Promise<readonly ServerEvent[]> {
   return wire.next()
 }
 
-function create(): Publisher {
+/** Unless a test says otherwise only what is revoked beats: every test says itself when. */
+function create(beatMs = 1_000_000): Publisher {
   return createPublisher({
     issuer: ISSUER,
     keys: { current: () => issuer },
     revocations: plane.services.revocations,
     clock: plane.clock,
     newId,
-    // Only what is revoked beats: every test says itself when.
-    beatMs: 1_000_000,
+    beatMs,
     staleMs: 5_000,
   })
 }
@@ -177,6 +186,15 @@ describe('whoever holds the line', () => {
         [b, a, beat].filter((event) => event !== undefined),
       ),
     ).toBe(false)
+  })
+
+  it('cannot leave out a heartbeat that says nothing', async () => {
+    publisher.close()
+    publisher = create(5)
+    const { reading, wire } = await begin()
+    expect(takeAll(reading, await wire.next())).toBe(true)
+    await wire.next()
+    expect(takeAll(reading, await wire.next())).toBe(false)
   })
 
   it('cannot hold it back: what is late is stale, whatever it says', async () => {
@@ -294,7 +312,7 @@ describe('a server that has lost something', () => {
     await revoke(wire, 'user/bob')
     for (const since of [
       '1',
-      'other-feed.1',
+      `${newId()}.1`,
       '99',
       `${String(claimsOf((await revoke(wire, newId())).at(-1))['feed'])}.99`,
     ]) {
