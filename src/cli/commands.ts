@@ -11,6 +11,7 @@ import { doctorCommand } from './doctor.ts'
 import { enrolCommands, keyCommands } from './enrol.ts'
 import { evidenceCommands } from './evidence.ts'
 import { grantCommands } from './grants.ts'
+import { initMcpCommand } from './init-mcp.ts'
 import { initCommand } from './init.ts'
 import { mcpCommand } from './mcp.ts'
 import { modeCommands } from './modes.ts'
@@ -29,6 +30,7 @@ import { demoCommand, effectsCommand } from './wired.ts'
 export const COMMANDS: readonly Command[] = [
   demoCommand,
   initCommand,
+  initMcpCommand,
   ...enrolCommands,
   restoreAgentCommand,
   ...keyCommands,
