@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import fc from 'fast-check'
+import { assert, constantFrom, dictionary, jsonValue, oneof, property } from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
 import { runWith } from '../../test/support/run-cli.ts'
@@ -91,11 +91,11 @@ describe('init mcp', () => {
   })
 
   it('adds a server where there is no file', async () => {
-    expect((await run('--server', 'notes', '--', 'npx', '-y', 'notes-server')).exit).toBe(0)
+    expect((await run('--name', 'notes', '--', 'npx', '-y', 'notes-server')).exit).toBe(0)
     const read: unknown = JSON.parse(readFileSync(file, 'utf8'))
     expect(read).toMatchObject({ mcpServers: { notes: { command: process.execPath } } })
-    expect((await run('--server', 'notes', '--', 'npx', '-y', 'notes-server')).out).toContain('guarded already')
-    expect((await run('--server', 'notes', '--', 'npx', '-y', 'another')).exit).toBe(2)
+    expect((await run('--name', 'notes', '--', 'npx', '-y', 'notes-server')).out).toContain('guarded already')
+    expect((await run('--name', 'notes', '--', 'npx', '-y', 'another')).exit).toBe(2)
   })
 
   it.each([
@@ -106,7 +106,7 @@ describe('init mcp', () => {
     ['servers that are a list', '{"mcpServers": []}'],
   ])('leaves a file with %s as it is', async (_what, text) => {
     writeFileSync(file, text)
-    expect((await run('--server', 'n', '--', 'npx', 'n')).exit).toBe(2)
+    expect((await run('--name', 'n', '--', 'npx', 'n')).exit).toBe(2)
     expect(readFileSync(file, 'utf8')).toBe(text)
     expect(readdirSync(dir)).toHaveLength(1)
   })
@@ -121,7 +121,7 @@ describe('init mcp', () => {
     expect(readFileSync(target, 'utf8')).toBe(SETTINGS)
     rmSync(file)
     symlinkSync(join(dir, 'not-there'), file)
-    expect((await run('--server', 'n', '--', 'npx', 'n')).exit).toBe(2)
+    expect((await run('--name', 'n', '--', 'npx', 'n')).exit).toBe(2)
     expect(existsSync(join(dir, 'not-there'))).toBe(false)
   })
 
@@ -151,20 +151,21 @@ describe('init mcp', () => {
 })
 
 describe('withMember', () => {
-  const names = fc.constantFrom('a', 'b"', '\\', 'é', '{', '__proto__x', '')
-  const documents = fc.dictionary(names, fc.oneof(fc.jsonValue(), fc.dictionary(names, fc.jsonValue())))
+  const names = constantFrom('a', 'b"', '\\', 'é', '{', '__proto__x', '')
+  const documents = dictionary(names, oneof(jsonValue(), dictionary(names, jsonValue())))
 
   it('changes one member and nothing else', () => {
-    fc.assert(
-      fc.property(documents, names, fc.jsonValue(), fc.constantFrom(0, 2, '\t'), (document, name, value, space) => {
+    assert(
+      property(documents, names, jsonValue(), constantFrom(0, 2, '\t'), (document, name, value, space) => {
         const text = JSON.stringify(document, null, space)
         expect(JSON.parse(withMember(text, [name], value))).toEqual({
           ...document,
           [name]: JSON.parse(JSON.stringify(value)),
         })
         const span = findSpan(text, [name])
-        if (span === undefined) expect(Object.hasOwn(document, name)).toBe(false)
-        else expect(JSON.parse(text.slice(span.start, span.end))).toEqual(JSON.parse(JSON.stringify(document[name])))
+        const found: unknown = span === undefined ? undefined : JSON.parse(text.slice(span.start, span.end))
+        const [known]: unknown[] = JSON.parse(JSON.stringify([Object.hasOwn(document, name) ? document[name] : null]))
+        expect(found ?? null).toEqual(known)
       }),
     )
   })

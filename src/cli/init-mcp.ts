@@ -29,11 +29,11 @@ import { toServerName } from './server-name.ts'
 
 export const initMcpCommand: Command = {
   words: 'init mcp',
-  usage: '--client CLIENT [--server NAME]… [--print | --undo] [-- COMMAND…]',
+  usage: '--client CLIENT [--name NAME]… [--print | --undo] [-- COMMAND…]',
   summary: 'put `unbearer mcp` before the servers of a client',
   about: [
     'Writes the settings of claude-desktop, claude-code, cursor or vscode: each server that is started by a command is started',
-    'by `unbearer mcp` instead, with the same command behind it. With COMMAND it adds that server, under the name of `--server`.',
+    'by `unbearer mcp` instead, with the same command behind it. With COMMAND it adds that server, under `--name`.',
     'Everything else in the file stays as it is, to the byte; the file of before is kept beside it. Run again, it changes nothing.',
     'The file of this folder counts where there is one (.mcp.json, .cursor/mcp.json, .vscode/mcp.json), else that of the user.',
     'Servers with a URL are left alone: put those under `upstreams` of `unbearer serve`. A file that is a link, or is not strict',
@@ -42,7 +42,7 @@ export const initMcpCommand: Command = {
   example: ['unbearer init mcp --client claude-desktop', 'unbearer init mcp --client cursor --undo'].join('\n'),
   options: [
     { name: 'client', value: 'CLIENT', about: CLIENTS.join(', ') },
-    { name: 'server', value: 'NAME', about: 'only this server; may be given more than once', many: true },
+    { name: 'name', value: 'NAME', about: 'only this server; may be given more than once', many: true },
     { name: 'file', value: 'FILE', about: 'the settings file, where it is another one' },
     { name: 'print', about: 'only show what would be written; values of `env` are left out' },
     { name: 'undo', about: 'start the servers without `unbearer mcp` again' },
@@ -139,7 +139,7 @@ function own(value: JsonObject, name: string): Json | undefined {
 function toPlan(call: Call, client: Client, settings: JsonObject): Plan {
   const servers: Json = own(settings, toMember(client)) ?? {}
   if (!isJsonObject(servers)) throw new ConfigError(`\`${toMember(client)}\` of the settings is not an object`)
-  const named = call.texts('server')
+  const named = call.texts('name')
   if (call.rest.length > 0) return toAddition(call, client, servers)
   const unknown = named.find((name) => own(servers, name) === undefined)
   if (unknown !== undefined) throw usageError(`the settings have no server \`${unknown}\``)
@@ -153,14 +153,14 @@ function toPlan(call: Call, client: Client, settings: JsonObject): Plan {
 
 function toAddition(call: Call, client: Client, servers: JsonObject): Plan {
   if (call.flag('undo')) throw usageError('`--undo` takes no COMMAND')
-  const [name = toServerName(undefined, call.rest), ...more] = call.texts('server')
+  const [name = toServerName(undefined, call.rest), ...more] = call.texts('name')
   if (more.length > 0) throw usageError('one COMMAND is one server')
   const entry = toEntry(client, toWrapper(name, call.rest))
   const there = own(servers, name)
   if (there === undefined) return { changes: [{ name, entry }], left: [] }
   if (JSON.stringify(toCommand(there)) === JSON.stringify(toCommand(entry)))
     return { changes: [], left: [{ name, why: 'is guarded already' }] }
-  throw new ConfigError(`the settings have a server \`${name}\` already, choose another \`--server\``)
+  throw new ConfigError(`the settings have a server \`${name}\` already, choose another \`--name\``)
 }
 
 function toRow(
