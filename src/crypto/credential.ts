@@ -5,7 +5,7 @@
  */
 import { digestOf } from '../core/bind.ts'
 import { ACTION_TYP, type ActionClaims } from '../core/credential.ts'
-import { InvariantError } from '../core/errors.ts'
+import { InvariantError, RefusedError } from '../core/errors.ts'
 import { asJson } from '../core/json.ts'
 import type { Reason } from '../core/reasons.ts'
 import { refuseRevoked } from '../core/revoked.ts'
@@ -31,9 +31,9 @@ export interface AuthorityOptions {
   readonly feed: RevocationFeed
   /**
    * Registers `jti` until `expiresMs`; true for the first caller only, over all replicas of the audience. A rejection
-   * refuses the redemption.
+   * refuses the redemption, with the reason of a `RefusedError`. `claims` are verified.
    */
-  readonly burn: (jti: string, expiresMs: number) => Promise<boolean>
+  readonly burn: (jti: string, expiresMs: number, claims: ActionClaims) => Promise<boolean>
   readonly clock: Clock
 }
 
@@ -61,8 +61,8 @@ export function createCredentialAuthority(options: AuthorityOptions): Credential
     async redeem(request) {
       try {
         return await redeem(options, issued, request)
-      } catch {
-        return refuse('system.indeterminate')
+      } catch (fault) {
+        return refuse(fault instanceof RefusedError ? fault.reason : 'system.indeterminate')
       }
     },
   }
@@ -94,7 +94,7 @@ async function redeem(options: AuthorityOptions, issued: Issued, request: Redeem
   const before = refuseMismatch(claims, request) ?? refuseNow(options, claims)
   if (before !== undefined) return refuse(before)
   // Kept a little longer than it could be redeemed, for a store whose clock runs ahead.
-  const first = await options.burn(claims.jti, (claims.exp + SKEW_SECONDS) * 1000)
+  const first = await options.burn(claims.jti, (claims.exp + SKEW_SECONDS) * 1000, claims)
   if (!first) return refuse('credential.replayed')
   const after = refuseNow(options, claims)
   return after === undefined ? { ok: true, claims } : refuse(after)
@@ -116,7 +116,8 @@ function open(options: AuthorityOptions, issued: Issued, credential: ActionCrede
 /** What does not change: audience, key and the action itself. */
 function refuseMismatch(claims: ActionClaims, request: RedeemRequest): Reason | undefined {
   const [detail] = claims.authorization_details
-  const digest = digestOf(request.body, Buffer.from(detail.salt, 'base64url'))
+  const { body } = request
+  const digest = typeof body === 'string' ? body : digestOf(body, Buffer.from(detail.salt, 'base64url'))
   const matches = claims.aud === request.aud && claims.cnf.jkt === request.jkt && detail.digest === digest
   return matches ? undefined : 'credential.mismatch'
 }

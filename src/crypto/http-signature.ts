@@ -38,11 +38,17 @@ export type HeaderReader = (name: string) => string | readonly string[] | undefi
 interface Message {
   readonly method: string
   readonly target: string
-  readonly body?: Uint8Array
+  readonly body?: Uint8Array | DigestedBody
+}
+
+/** A body that is not here: its `Content-Digest`, as a PEP computed it over the bytes that it received. */
+export interface DigestedBody {
+  readonly contentDigest: string
 }
 
 export interface SignRequest extends Message {
   readonly key: KeyPair
+  readonly body?: Uint8Array
   /** Headers that will be sent; names in any case. */
   readonly headers: Readonly<Record<string, string>> | { get(name: string): string | null }
   /** 16 to 256 of `A-Z a-z 0-9 . _ ~ -`; 128 random bits when absent. */
@@ -53,8 +59,8 @@ export interface SignRequest extends Message {
 
 export interface VerifyRequest extends Message {
   readonly headers: HeaderReader
-  /** As received. */
-  readonly body: Uint8Array
+  /** As received, here or by a PEP whose word is taken for its digest. */
+  readonly body: Uint8Array | DigestedBody
   /** The key with this thumbprint, if it is known. Whether it may do anything is not asked here. */
   readonly resolveKey: (keyid: string) => KeyPair | undefined
   /** Milliseconds since the epoch. */
@@ -157,7 +163,9 @@ function isTimely(input: SignatureInput, request: VerifyRequest): boolean {
 /** The digest is over the bytes received. Where the header stands without a body it must be right as well. */
 function isDigestRight(request: VerifyRequest): boolean {
   const claimed = readOne(request.headers, 'content-digest')
-  return claimed === undefined ? !hasBody(request) : claimed === contentDigest(request.body)
+  const { body } = request
+  if (claimed === undefined) return !hasBody(request)
+  return claimed === ('contentDigest' in body ? body.contentDigest : contentDigest(body))
 }
 
 function requiredComponents(message: Message, headers: HeaderReader): readonly string[] {
@@ -174,8 +182,8 @@ function isPresent(value: string | readonly string[] | undefined): boolean {
   return typeof value === 'string' || (value !== undefined && value.length > 0)
 }
 
-function hasBody(message: Message): boolean {
-  return message.body !== undefined && message.body.length > 0
+function hasBody({ body }: Message): boolean {
+  return body !== undefined && ('contentDigest' in body || body.length > 0)
 }
 
 /** `Content-Digest` of RFC 9530: `sha-256=:…:`. Only this algorithm; a list of several is refused by comparison. */

@@ -23,8 +23,8 @@ export interface RedeemRequest {
   readonly credential: ActionCredential
   /** The audience of whoever redeems. */
   readonly aud: string
-  /** The action as received; its digest is recomputed. */
-  readonly body: ActionBody
+  /** The action as received, whose digest is recomputed; or the digest that a PEP has recomputed where it received it. */
+  readonly body: ActionBody | string
   /** Thumbprint of the key that proved the request now. */
   readonly jkt: string
 }
