@@ -7,6 +7,7 @@ import type { Mode } from './request.ts'
 
 export const ACTION_TYP = 'unbearer-action+jwt'
 export const SESSION_TYP = 'unbearer-session+jwt'
+export const REDEMPTION_TYP = 'unbearer-redemption+jwt'
 export const ACTION_DETAIL = 'urn:unbearer:action'
 
 export interface ActionDetail {
@@ -63,3 +64,24 @@ export interface SessionClaims {
 
 /** At most ten minutes (invariant 3). */
 export const SESSION_TTL_SECONDS = 600
+
+/** What the issuer says to a PEP that asked it to redeem (`POST /redeem`), signed. Good for the one question that it answers. */
+export interface RedemptionClaims {
+  readonly iss: string
+  /** Thumbprint of the key of the PEP that asked. */
+  readonly aud: string
+  /** Seconds since the epoch. */
+  readonly iat: number
+  /** The nonce of the signature over the question, so that an answer given before is worth nothing. */
+  readonly nonce: string
+  /** base64url(SHA-256(credential)), as in RFC 9449 §4.2. */
+  readonly ath: string
+  /** True once for each credential. */
+  readonly active: boolean
+  /** The revocation sequence that was looked at. */
+  readonly rev: number
+  /** Why it is not active; absent where the credential is none of this PEP. */
+  readonly reason?: string
+  /** The decision that stands behind it. */
+  readonly entry?: string
+}

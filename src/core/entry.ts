@@ -44,7 +44,10 @@ export interface OutcomeEntry {
   readonly time: number
   /** The id of the decision entry. */
   readonly of: string
-  readonly outcome: 'done' | 'failed' | 'aborted' | 'refused' | 'unknown'
+  /** `redeemed`: a service of somebody else took the credential, and nobody here sees what it did then. */
+  readonly outcome: 'done' | 'failed' | 'aborted' | 'refused' | 'unknown' | 'redeemed'
+  /** Of `redeemed`: thumbprint of the key of the PEP that redeemed. */
+  readonly by?: string
   readonly reason?: Reason
   readonly commitments: { readonly output?: Commitment }
 }

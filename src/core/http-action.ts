@@ -18,8 +18,14 @@ export interface HttpMessage {
   readonly body: Uint8Array
 }
 
+/** A body that is not here: its `Content-Digest`, as whoever received the bytes computed it. */
+export interface DigestedBody {
+  readonly contentDigest: string
+}
+
 const METHOD = /^[A-Z]{1,20}$/
 const CONTENT_TYPE = /^[\x21-\x7e](?:[\x20-\x7e]{0,254}[\x21-\x7e])?$/
+const DIGEST = /^sha-256=:[A-Za-z0-9+/]{43}=:$/
 const MAX_TARGET = 8192
 /** Unreserved characters (RFC 3986 §2.3), `/ \\ ? # % ;` and NUL. */
 const ENCODED = /%(?:2[def]|3[0-9fb]|4[1-9a-f]|5[0-9acf]|6[1-9a-f]|7[0-9ae]|23|25|00)/i
@@ -27,19 +33,31 @@ const ENCODED = /%(?:2[def]|3[0-9fb]|4[1-9a-f]|5[0-9acf]|6[1-9a-f]|7[0-9ae]|23|2
 /**
  * The action of an HTTP request: with a body its content type and its RFC 9530 digest, without one neither. Throws
  * `InputError` for what two parties could read differently: a target that is not in normal form (RFC 3986 §6.2: dot
- * segments, an absolute form, a fragment, an encoded slash), a body without a content type, a content type without a body.
- * Does not look at any other header: they are not part of the action.
+ * segments, an absolute form, a fragment, an encoded slash), a body without a content type, a content type without a body, a
+ * digest of another form. Does not look at any other header: they are not part of the action.
  */
-export function toHttpAction({ method, target, contentType, body }: HttpMessage): ActionBody {
+export function toHttpAction({
+  method,
+  target,
+  contentType,
+  body,
+}: Omit<HttpMessage, 'body'> & { readonly body: Uint8Array | DigestedBody }): ActionBody {
   if (!METHOD.test(method)) throw new InputError('the method of an action is a word in capitals')
   if (!isNormalTarget(target)) throw new InputError('the target of an action is a path in normal form')
-  if (body.length === 0) {
+  if (!('contentDigest' in body) && body.length === 0) {
     if (contentType !== undefined) throw new InputError('a content type without a body')
     return { method, target }
   }
   if (contentType === undefined || !CONTENT_TYPE.test(contentType))
     throw new InputError('a body needs a content type in plain characters')
-  return { method, target, contentType, contentDigest: `sha-256=:${hash('sha256', body, 'base64')}:` }
+  const contentDigest = 'contentDigest' in body ? body.contentDigest : toContentDigest(body)
+  if (!DIGEST.test(contentDigest)) throw new InputError('the digest of a body is one `sha-256=:…:`')
+  return { method, target, contentType, contentDigest }
+}
+
+/** `Content-Digest` of RFC 9530, with its one algorithm here. */
+export function toContentDigest(body: Uint8Array): string {
+  return `sha-256=:${hash('sha256', body, 'base64')}:`
 }
 
 /**

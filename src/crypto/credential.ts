@@ -105,12 +105,28 @@ function refuse(reason: Reason): Redemption {
 }
 
 /** Claims that this issuer made, whatever the credential says of itself. */
-function open(options: AuthorityOptions, issued: Issued, credential: ActionCredential): ActionClaims | undefined {
+function open(
+  options: AuthorityOptions,
+  issued: Issued,
+  credential: RedeemRequest['credential'],
+): ActionClaims | undefined {
   if (credential.form === 'object') return issued.get(credential)
   if (typeof credential.compact !== 'string') return undefined
-  const key = findSigner(toIssuerKeys(options.key), credential.compact)
-  const claims = key === undefined ? undefined : parseActionClaims(verifyJwt(key, ACTION_TYP, credential.compact))
-  return claims !== undefined && claims.iss === options.issuer && isShortLived(claims) ? claims : undefined
+  return openActionCredential(toIssuerKeys(options.key), options.issuer, credential.compact)
+}
+
+/**
+ * The claims of a credential that this issuer signed under one of its keys, or undefined. Never throws. Does not look at the
+ * time, the audience, the key of the agent, revocation or use: `redeem` does.
+ */
+export function openActionCredential(
+  keys: Pick<IssuerKeys, 'find'>,
+  issuer: string,
+  compact: string,
+): ActionClaims | undefined {
+  const key = findSigner(keys, compact)
+  const claims = key === undefined ? undefined : parseActionClaims(verifyJwt(key, ACTION_TYP, compact))
+  return claims?.iss === issuer && isShortLived(claims) ? claims : undefined
 }
 
 /** What does not change: audience, key and the action itself. */

@@ -165,7 +165,7 @@ function isTimely({ iat, exp, nbf }: Opened, request: VerifyDpop): boolean {
 }
 
 /** `ath` of RFC 9449 §4.2. */
-function toAth(credential: string): string {
+export function toAth(credential: string): string {
   return hash('sha256', credential, 'base64url')
 }
 

@@ -4,14 +4,8 @@ import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 
 import { InputError } from '../core/errors.ts'
-import {
-  contentDigest,
-  signatureBase,
-  signRequest,
-  verifyRequest,
-  verifySignatureBase,
-  type VerifyRequest,
-} from './http-signature.ts'
+import { toContentDigest } from '../core/http-action.ts'
+import { signatureBase, signRequest, verifyRequest, verifySignatureBase, type VerifyRequest } from './http-signature.ts'
 import { generateKey, importKey, signBytes, type KeyPair } from './keys.ts'
 
 const NOW = 1_790_000_000_000
@@ -49,7 +43,7 @@ function forge(list: string, tail: string, lines: readonly (readonly [string, st
   const base = signatureBase(lines, params)
   return {
     ...SENT,
-    'content-digest': contentDigest(BODY),
+    'content-digest': toContentDigest(BODY),
     'signature-input': `sig=${params}`,
     signature: `sig=:${signBytes(key, Buffer.from(base, 'latin1')).toString('base64')}:`,
   }
@@ -60,7 +54,7 @@ const LINES: readonly (readonly [string, string])[] = [
   ['@request-target', '/mcp?x=1'],
   ['authorization', SENT.authorization],
   ['content-type', SENT['content-type']],
-  ['content-digest', contentDigest(BODY)],
+  ['content-digest', toContentDigest(BODY)],
   ['mcp-session-id', 's1'],
 ]
 const NONCE = 'AAAAAAAAAAAAAAAAAAAAAA'
@@ -145,8 +139,8 @@ describe('another message than the signed one', () => {
     ['authorization', { authorization: 'Unbearer a.b.d' }, {}],
     ['content type', { 'content-type': 'text/plain' }, {}],
     ['MCP session', { 'mcp-session-id': 's2' }, {}],
-    ['digest of another body', { 'content-digest': contentDigest(Buffer.from('x')) }, { body: Buffer.from('x') }],
-    ['digest of two algorithms', { 'content-digest': `${contentDigest(BODY)}, sha-512=:AAAA:` }, {}],
+    ['digest of another body', { 'content-digest': toContentDigest(Buffer.from('x')) }, { body: Buffer.from('x') }],
+    ['digest of two algorithms', { 'content-digest': `${toContentDigest(BODY)}, sha-512=:AAAA:` }, {}],
     ['content coding', { 'content-encoding': 'gzip' }, {}],
   ])('%s', (_, headers, options) => {
     expect(verifying({ ...signed(), ...headers }, options)).toEqual({ ok: false, reason: 'identity.bad-proof' })
@@ -176,7 +170,7 @@ describe('another message than the signed one', () => {
 
   it('with a body that was added after signing', () => {
     const headers = signed({ headers: {}, body: new Uint8Array() })
-    const added = { ...headers, 'content-type': 'application/json', 'content-digest': contentDigest(BODY) }
+    const added = { ...headers, 'content-type': 'application/json', 'content-digest': toContentDigest(BODY) }
     expect(verifying(added)).toEqual({ ok: false, reason: 'identity.bad-proof' })
   })
 })
@@ -367,7 +361,7 @@ describe.skipIf(vectors === undefined)('vectors', () => {
   })
 
   it('RFC 9530', () => {
-    expect(contentDigest(Buffer.from(vectors.rfc9530.body))).toBe(vectors.rfc9530.content_digest)
+    expect(toContentDigest(Buffer.from(vectors.rfc9530.body))).toBe(vectors.rfc9530.content_digest)
   })
 
   it('WIMSE request', () => {

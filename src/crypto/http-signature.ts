@@ -5,9 +5,8 @@
  * `@request-target`, always; `authorization` and `mcp-session-id` where present; `content-type` and `content-digest`
  * wherever there is a body.
  */
-import { hash } from 'node:crypto'
-
 import { InputError } from '../core/errors.ts'
+import { toContentDigest, type DigestedBody } from '../core/http-action.ts'
 import type { Reason } from '../core/reasons.ts'
 import { decodeBase64, randomId } from './base64.ts'
 import { signBytes, verifyBytes, type KeyPair } from './keys.ts'
@@ -39,11 +38,6 @@ interface Message {
   readonly method: string
   readonly target: string
   readonly body?: Uint8Array | DigestedBody
-}
-
-/** A body that is not here: its `Content-Digest`, as a PEP computed it over the bytes that it received. */
-export interface DigestedBody {
-  readonly contentDigest: string
 }
 
 export interface SignRequest extends Message {
@@ -92,7 +86,7 @@ export type VerifiedRequest =
  */
 export function signRequest(request: SignRequest): Record<string, string> {
   const added: Record<string, string> = {}
-  if (hasBody(request)) added['content-digest'] = contentDigest(request.body ?? new Uint8Array())
+  if (hasBody(request)) added['content-digest'] = toContentDigest(request.body ?? new Uint8Array())
   const read: HeaderReader = (name) => added[name] ?? readFrom(request.headers, name)
   const created = Math.floor(request.now / 1000)
   const nonce = request.nonce ?? randomId()
@@ -165,7 +159,7 @@ function isDigestRight(request: VerifyRequest): boolean {
   const claimed = readOne(request.headers, 'content-digest')
   const { body } = request
   if (claimed === undefined) return !hasBody(request)
-  return claimed === ('contentDigest' in body ? body.contentDigest : contentDigest(body))
+  return claimed === ('contentDigest' in body ? body.contentDigest : toContentDigest(body))
 }
 
 function requiredComponents(message: Message, headers: HeaderReader): readonly string[] {
@@ -184,11 +178,6 @@ function isPresent(value: string | readonly string[] | undefined): boolean {
 
 function hasBody({ body }: Message): boolean {
   return body !== undefined && ('contentDigest' in body || body.length > 0)
-}
-
-/** `Content-Digest` of RFC 9530: `sha-256=:…:`. Only this algorithm; a list of several is refused by comparison. */
-export function contentDigest(body: Uint8Array): string {
-  return `sha-256=:${hash('sha256', body, 'base64')}:`
 }
 
 /**

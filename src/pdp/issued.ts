@@ -7,6 +7,7 @@ import type { ActionClaims } from '../core/credential.ts'
 import { asJson, type JsonObject } from '../core/json.ts'
 import { fromRecord, ISSUED_PREFIX, issuedRecord } from '../core/records.ts'
 import type { Store, Write } from '../ports/store.ts'
+import type { LogUnit } from './log-entries.ts'
 
 /** What is kept of a credential until it is redeemed; nothing of it authorises anything. */
 interface Issued {
@@ -44,9 +45,10 @@ export async function isRegistered(store: Store, claims: Named): Promise<boolean
 /**
  * Burns it in the domain of its audience and takes it out of the register, in one unit; true for the first caller only, after
  * the disk has it. False for what was never registered or not for this audience. Rejects when the store is away.
- * Verifies nothing: signature, time, key, digest and revocation come before, and revocation once more after.
+ * `log` goes into the same unit. Verifies nothing: signature, time, key, digest and revocation come before, and revocation
+ * once more after.
  */
-export async function redeemIssued(store: Store, claims: Named): Promise<boolean> {
+export async function redeemIssued(store: Store, claims: Named, log: Partial<LogUnit> = {}): Promise<boolean> {
   const found = await readIssued(store, claims)
   if (found === undefined) return false
   const { key, version } = found
@@ -54,6 +56,7 @@ export async function redeemIssued(store: Store, claims: Named): Promise<boolean
     reads: { [key]: version },
     writes: [{ key }],
     burns: [{ domain: toBurnDomain(claims.aud), id: claims.jti, expires: (claims.exp + SKEW_SECONDS) * 1000 }],
+    ...log,
   })
   if (result.status !== 'applied') return false
   await result.durable

@@ -14,13 +14,19 @@ export interface ActionCredential {
   readonly compact?: string
 }
 
+/** As somebody showed it: nothing of it is known before it is verified. */
+export interface PresentedCredential {
+  readonly form: 'jwt'
+  readonly compact: string
+}
+
 /** `claims` is absent where nothing was minted (proof grade `none`, mode `observe`). */
 export type Redemption =
   | { readonly ok: true; readonly claims?: ActionClaims }
   | { readonly ok: false; readonly reason: Reason }
 
 export interface RedeemRequest {
-  readonly credential: ActionCredential
+  readonly credential: ActionCredential | PresentedCredential
   /** The audience of whoever redeems. */
   readonly aud: string
   /** The action as received, whose digest is recomputed; or the digest that a PEP has recomputed where it received it. */

@@ -231,10 +231,10 @@ async function labelOf(store: Store, entry: string): Promise<CaseLabel | undefin
   return fromRecord<CaseRecord>(record)?.label
 }
 
-/** Executed is what came back: `done`, and `failed` where the tool itself said so. */
+/** Executed is what came back (`done`, and `failed` where the tool itself said so), and what a service of others took. */
 async function countOutcome(evidence: EvidenceReader, tally: Tally, leaf: JsonObject): Promise<void> {
   const outcome = leaf['outcome']
-  if (outcome !== 'done' && outcome !== 'failed') return
+  if (outcome !== 'done' && outcome !== 'failed' && outcome !== 'redeemed') return
   const permitted = await evidence.take(textOf(leaf, 'of'))
   if (permitted === undefined) tally.gone += 1
   if (permitted?.consequential !== true) return

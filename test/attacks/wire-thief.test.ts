@@ -5,7 +5,7 @@
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 
-import { contentDigest } from '../../src/crypto/http-signature.ts'
+import { toContentDigest } from '../../src/core/http-action.ts'
 import { generateKey, importKey } from '../../src/crypto/keys.ts'
 import { INITIALIZE, toCall } from '../support/agent.ts'
 import { createInstallation, type Installation } from '../support/installation.ts'
@@ -68,7 +68,7 @@ const BENT: readonly (readonly [string, Bend])[] = [
   ['another body', (one) => withBody(one, OWN)],
   [
     'another body with its own digest',
-    (one) => withHeader(withBody(one, OWN), 'content-digest', () => contentDigest(Buffer.from(OWN))),
+    (one) => withHeader(withBody(one, OWN), 'content-digest', () => toContentDigest(Buffer.from(OWN))),
   ],
   ['another body, the digest dropped', (one) => withHeader(withBody(one, OWN), 'content-digest', () => undefined)],
   ['another body, chunked', (one) => chunked(one, OWN)],
@@ -79,7 +79,7 @@ const BENT: readonly (readonly [string, Bend])[] = [
   ],
   ['two lengths', (one) => withLine(one, 'Content-Length: 1')],
   ['a length and chunks', (one) => withLine(one, 'Transfer-Encoding: chunked')],
-  ['two digests', (one) => withLine(one, `Content-Digest: ${contentDigest(Buffer.from(OWN))}`)],
+  ['two digests', (one) => withLine(one, `Content-Digest: ${toContentDigest(Buffer.from(OWN))}`)],
   ['a digest list', (one) => withHeader(one, 'content-digest', (digest) => `${digest}, sha-512=:AA==:`)],
   ['two signature inputs', (one) => withLine(one, 'Signature-Input: sig=("@method");created=1')],
   ['two signatures', (one) => withLine(one, 'Signature: sig=:AAAA:')],

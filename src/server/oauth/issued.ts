@@ -2,12 +2,11 @@
  * @module
  * `POST /introspect` (RFC 7662) and `POST /revoke` (RFC 7009) for action credentials that were issued here.
  */
-import { ACTION_TYP, type ActionClaims } from '../../core/credential.ts'
+import type { ActionClaims } from '../../core/credential.ts'
 import { asJson } from '../../core/json.ts'
 import { refuseRevoked } from '../../core/revoked.ts'
-import { parseActionClaims } from '../../crypto/action-claims.ts'
-import { findSigner, type IssuerKeys } from '../../crypto/issuer-keys.ts'
-import { verifyJwt } from '../../crypto/jwt.ts'
+import { openActionCredential } from '../../crypto/credential.ts'
+import type { IssuerKeys } from '../../crypto/issuer-keys.ts'
 import { InputError, type EnrolledKey, type KeyRole } from '../../index.ts'
 import type { Authenticator, ReceivedRequest } from '../../pdp/authenticate.ts'
 import { isRegistered } from '../../pdp/issued.ts'
@@ -59,29 +58,48 @@ async function withCredential(
   roles: readonly KeyRole[],
   answer: (claims: ActionClaims | undefined, by: EnrolledKey) => Promise<Response>,
 ): Promise<Response> {
-  const by = await options.authenticator.authenticateKey(received, roles)
-  if (!by.ok) {
-    options.counted(by.reason)
-    const refused = toUnauthenticated(by.reason, false)
-    if (by.nonce !== undefined) refused.headers.set('unbearer-nonce', by.nonce)
-    return refused
-  }
-  if (options.revocations.find('actor', by.value.jkt) !== undefined) return toUnauthenticated('identity.revoked', false)
+  const by = await authenticate(options, received, roles)
+  if (by instanceof Response) return by
+  const { keys, issuer } = options
   try {
-    return await answer(open(options, parseForm(received).need('token')), by.value)
+    return await answer(openActionCredential(keys, issuer, parseForm(received).need('token')), by)
   } catch (fault) {
     if (fault instanceof InputError) return toError('invalid_request', fault.message)
     throw fault
   }
 }
 
-function open({ issuer, keys }: IssuedOptions, compact: string): ActionClaims | undefined {
-  const key = findSigner(keys, compact)
-  const claims = key === undefined ? undefined : parseActionClaims(verifyJwt(key, ACTION_TYP, compact))
-  return claims?.iss === issuer ? claims : undefined
+/** Who signed this request, if it is one of these and not revoked; otherwise what to answer. */
+async function authenticate(
+  { authenticator, counted, revocations }: IssuedOptions,
+  received: ReceivedRequest,
+  roles: readonly KeyRole[],
+): Promise<EnrolledKey | Response> {
+  const by = await authenticator.authenticateKey(received, roles)
+  if (by.ok)
+    return revocations.find('actor', by.value.jkt) === undefined
+      ? by.value
+      : toUnauthenticated('identity.revoked', false)
+  counted(by.reason)
+  const refused = toUnauthenticated(by.reason, false)
+  if (by.nonce !== undefined) refused.headers.set('unbearer-nonce', by.nonce)
+  return refused
 }
 
-function isPepOf({ audiences }: IssuedOptions, by: EnrolledKey, { aud }: ActionClaims): boolean {
+/** The PEP that signed this request; otherwise what to answer. */
+export async function authenticatePep(
+  options: IssuedOptions,
+  received: ReceivedRequest,
+): Promise<EnrolledKey | Response> {
+  return authenticate(options, received, ['pep'])
+}
+
+/** True for a key that may redeem and look at credentials of this audience. */
+export function isPepOf(
+  { audiences }: Pick<IssuedOptions, 'audiences'>,
+  by: EnrolledKey,
+  { aud }: ActionClaims,
+): boolean {
   return by.role === 'pep' && audiences.some(({ url, peps }) => url === aud && peps.includes(by.name))
 }
 

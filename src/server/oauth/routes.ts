@@ -10,6 +10,7 @@ import type { Issue } from '../../pdp/issuer.ts'
 import type { Audience } from './action-detail.ts'
 import { exchange } from './exchange.ts'
 import { introspect, revoke, type IssuedOptions } from './issued.ts'
+import { createRedeem } from './redeem.ts'
 import { toResourceMetadata, toServerMetadata } from './metadata.ts'
 
 /** Counts a request that was not authenticated. */
@@ -52,6 +53,8 @@ export function addOAuthRoutes<E extends HonoEnv>(
     return Response.json(toResourceMetadata(`${origin()}/mcp/${upstream}`, issuer))
   })
   const url = (): string => `${origin()}/token`
+  const redeem = createRedeem(options)
+  app.post('/redeem', async (c) => redeem(await receive(c)))
   app.post('/introspect', async (c) => introspect(options, await receive(c)))
   app.post('/revoke', async (c) => revoke(options, await receive(c)))
   app.post('/token', async (c) => exchange({ ...options, url }, await receive(c)))
