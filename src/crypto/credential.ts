@@ -35,6 +35,10 @@ export interface AuthorityOptions {
    */
   readonly burn: (jti: string, expiresMs: number, claims: ActionClaims) => Promise<boolean>
   readonly clock: Clock
+  /** How far the clock of the issuer may be ahead of this one; 5 when absent. */
+  readonly skewSeconds?: number
+  /** Told of faults that became a refusal. */
+  readonly onFault?: (fault: unknown) => void
 }
 
 /**
@@ -62,7 +66,9 @@ export function createCredentialAuthority(options: AuthorityOptions): Credential
       try {
         return await redeem(options, issued, request)
       } catch (fault) {
-        return refuse(fault instanceof RefusedError ? fault.reason : 'system.indeterminate')
+        if (fault instanceof RefusedError) return refuse(fault.reason)
+        options.onFault?.(fault)
+        return refuse('system.indeterminate')
       }
     },
   }
@@ -94,10 +100,14 @@ async function redeem(options: AuthorityOptions, issued: Issued, request: Redeem
   const before = refuseMismatch(claims, request) ?? refuseNow(options, claims)
   if (before !== undefined) return refuse(before)
   // Kept a little longer than it could be redeemed, for a store whose clock runs ahead.
-  const first = await options.burn(claims.jti, (claims.exp + SKEW_SECONDS) * 1000, claims)
+  const first = await options.burn(claims.jti, (claims.exp + skewOf(options)) * 1000, claims)
   if (!first) return refuse('credential.replayed')
   const after = refuseNow(options, claims)
   return after === undefined ? { ok: true, claims } : refuse(after)
+}
+
+function skewOf({ skewSeconds = SKEW_SECONDS }: AuthorityOptions): number {
+  return skewSeconds
 }
 
 function refuse(reason: Reason): Redemption {
@@ -142,7 +152,7 @@ function refuseMismatch(claims: ActionClaims, request: RedeemRequest): Reason | 
 function refuseNow(options: AuthorityOptions, claims: ActionClaims): Reason | undefined {
   const { feed } = options
   const now = options.clock.now() / 1000
-  if (!(claims.iat <= now + SKEW_SECONDS)) return 'credential.invalid'
+  if (!(claims.iat <= now + skewOf(options))) return 'credential.invalid'
   if (!(now < claims.exp)) return 'credential.expired'
   return refuseRevoked(feed, claims)
 }

@@ -127,6 +127,7 @@ const foldersOf = (urls) => [
 const ENTRIES = {
   unbearer: { folders: ['core'], packages: [] },
   'unbearer/client': { folders: ['client', 'core', 'crypto', 'ports'], packages: [] },
+  'unbearer/http': { folders: ['http', 'client', 'core', 'crypto', 'ports'], packages: [] },
   'unbearer/testing': { folders: ['testing', 'core', 'ports'], packages: [] },
   'unbearer/adapters': { folders: ['adapters', 'core'], packages: [] },
   'unbearer/ai-sdk': { folders: ['adapters', 'adapters/ai-sdk', 'core'], packages: ['ai'] },

@@ -86,7 +86,7 @@ describe('the documents', () => {
       writeFileSync(join(WORK, `block-${index}.ts`), `// ${page}:${line}\n${text}\nexport {}\n`)
     const up = '../../../../'
     const paths = Object.fromEntries(
-      ['unbearer/client', 'unbearer/testing', 'unbearer/adapters'].map((name) => [
+      ['unbearer/client', 'unbearer/http', 'unbearer/testing', 'unbearer/adapters'].map((name) => [
         name,
         [`${up}src/${name.slice(9)}/index.ts`],
       ]),

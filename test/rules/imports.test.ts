@@ -27,6 +27,7 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
   adapters: ['adapters', 'index.ts', 'node:', 'yaml', '@langchain/core', '@langchain/langgraph', 'langchain'],
   testing: ['testing', 'index.ts', 'node:'],
   client: ['client', 'core', 'ports', 'crypto', 'node:'],
+  http: ['http', 'client', 'core', 'ports', 'crypto', 'node:'],
   server: ['server', 'index.ts', 'ports', 'core', 'pdp', 'crypto', 'node:', 'hono'],
   config: [
     'config',

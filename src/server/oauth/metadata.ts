@@ -16,6 +16,8 @@ export function toServerMetadata(issuer: string, origin: string): JsonObject {
     token_endpoint: `${origin}/token`,
     introspection_endpoint: `${origin}/introspect`,
     revocation_endpoint: `${origin}/revoke`,
+    // Ours: RFC 8414 leaves room for more.
+    redemption_endpoint: `${origin}/redeem`,
     jwks_uri: `${origin}/jwks.json`,
     response_types_supported: [],
     grant_types_supported: [EXCHANGE],
