@@ -4,7 +4,8 @@
  * the sender nothing is refused before a body is read, and nobody without the key hears anything about a credential.
  */
 import type { ActionClaims } from '../core/credential.ts'
-import { ConfigError, InputError, RefusedError } from '../core/errors.ts'
+import { createIssuerJwks, toFixedJwks, type IssuerJwks } from '../client/issuer-jwks.ts'
+import { ConfigError, InputError, InvariantError, RefusedError } from '../core/errors.ts'
 import { toContentDigest, toHttpAction } from '../core/http-action.ts'
 import type { JsonObject } from '../core/json.ts'
 import type { Reason } from '../core/reasons.ts'
@@ -14,7 +15,6 @@ import { createCredentialAuthority, openActionCredential } from '../crypto/crede
 import type { HeaderReader } from '../crypto/http-signature.ts'
 import { decodeJwt } from '../crypto/jwt.ts'
 import { toHttpRefusal, type HttpRefusal } from './answers.ts'
-import { createIssuerJwks, toFixedJwks, type IssuerJwks } from './issuer-jwks.ts'
 import { createResourceNonces, type ResourceNonces } from './nonces.ts'
 import type { BurnDomain, OpenDomain, Presented } from './redemption.ts'
 import { readSignatureKey } from '../crypto/signature-key.ts'
@@ -92,6 +92,8 @@ interface Inside {
   readonly skewSeconds: number
 }
 
+/** A key that the issuer has taken away is believed this long. Nothing that it issues lives longer than a minute. */
+const JWKS_AGE_MS = 300_000
 const BODY_BYTES = 1_048_576
 const SKEW_SECONDS = 5
 
@@ -103,7 +105,7 @@ export function createGuard(options: CredentialOptions): Guard {
   const fetch = options.fetch ?? globalThis.fetch
   const keys =
     options.jwks === undefined
-      ? createIssuerJwks({ url: new URL('/jwks.json', server), fetch })
+      ? createIssuerJwks({ url: server, fetch, maxAgeMs: JWKS_AGE_MS })
       : toFixedJwks(options.jwks)
   const nonces = toNonces(options, now)
   const inside: Inside = {
@@ -227,9 +229,10 @@ function assertPlain({ hosts }: Inside, { host, header }: IncomingAction): void 
 
 /** The claims of a credential of this issuer. Not yet that it is for here, in time, or whose it is. */
 async function open({ keys, options }: Inside, compact: string): Promise<ActionClaims> {
-  const kid = decodeJwt(compact)?.header['kid']
-  if (typeof kid !== 'string') throw new RefusedError('credential.invalid', 'not a credential')
-  await keys.ensure(kid)
+  // Without a name of a key nothing is asked of the issuer.
+  if (typeof decodeJwt(compact)?.header['kid'] !== 'string')
+    throw new RefusedError('credential.invalid', 'not a credential')
+  await keys.prepare(compact)
   const claims = openActionCredential(keys, options.issuer, compact)
   if (claims === undefined) throw new RefusedError('credential.invalid', 'not a credential of this issuer')
   return claims
@@ -280,7 +283,7 @@ async function redeem(inside: Inside, presented: Presented): Promise<void> {
   const { compact, claims, action } = presented
   const authority = createCredentialAuthority({
     issuer: options.issuer,
-    key: keys,
+    key: { find: (kid) => keys.find(kid), current: signsNothing },
     feed: domain.feed,
     clock: { now },
     skewSeconds,
@@ -290,4 +293,8 @@ async function redeem(inside: Inside, presented: Presented): Promise<void> {
   const credential = { form: 'jwt', compact } as const
   const redemption = await authority.redeem({ credential, aud: options.audience, body: action, jkt: claims.cnf.jkt })
   if (!redemption.ok) throw new RefusedError(redemption.reason, 'the credential is not redeemed')
+}
+
+function signsNothing(): never {
+  throw new InvariantError('a resource server signs nothing as the issuer')
 }

@@ -9,16 +9,15 @@ import { ConfigError, RefusedError, UnavailableError } from '../core/errors.ts'
 import type { JsonObject } from '../core/json.ts'
 import type { ActionBody } from '../core/request.ts'
 import { canonicalBytes } from '../core/canonical.ts'
+import type { IssuerJwks } from '../client/issuer-jwks.ts'
 import { openClientKey, type ClientKey } from '../client/client-key.ts'
 import { readAnswer, send, toAnsweredReason } from '../client/send.ts'
 import { randomId } from '../crypto/base64.ts'
 import type { HeaderReader } from '../crypto/http-signature.ts'
-import { decodeJwt } from '../crypto/jwt.ts'
 import type { KeyPair } from '../crypto/keys.ts'
 import { verifyRedemption, type RedemptionAnswer } from '../crypto/redemption-answer.ts'
 import type { Burns } from '../ports/burns.ts'
 import type { RevocationFeed } from '../ports/revocations.ts'
-import type { IssuerJwks } from './issuer-jwks.ts'
 
 /** A request whose credential, proof and action were verified here. */
 export interface Presented {
@@ -182,8 +181,7 @@ async function read(
   nonce: string,
   credential: string,
 ): Promise<RedemptionAnswer> {
-  const kid = decodeJwt(signed)?.header['kid']
-  if (typeof kid === 'string') await keys.ensure(kid)
+  await keys.prepare(signed)
   const answer = verifyRedemption(signed, { keys, issuer, jkt: key.jkt, nonce, credential })
   if (answer === undefined) throw new UnavailableError('the issuer did not sign an answer to this question')
   return answer
