@@ -26,7 +26,7 @@ export function toReport(series: readonly Series[], date: Date): Report {
   return { machine: toMachine(), node: process.version, date: date.toISOString(), rows: series.map(toRow) }
 }
 
-function toMachine(): string {
+export function toMachine(): string {
   const found = cpus()
   const model = found[0]?.model.trim() ?? 'unknown processor'
   return `${found.length} × ${model}, ${Math.round(totalmem() / 2 ** 30)} GiB, ${process.platform} ${process.arch}`
