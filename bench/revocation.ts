@@ -46,11 +46,11 @@ async function openAgent(
 
 /** Closed loops of reads beside the trials. Returns the way to end them, which says how many were answered. */
 async function startLoad(bench: Bench, connections: number): Promise<() => Promise<number>> {
-  let isOver = false
+  const end = new AbortController()
   let answered = 0
   const agents = await Promise.all(Array.from({ length: connections }, async () => openAgent(bench, 'agent')))
   const loops = agents.map(async ({ raw }) => {
-    for (let id = 0; !isOver; id += 1) {
+    for (let id = 0; !end.signal.aborted; id += 1) {
       const { reason } = await raw.post(toCall(id, 'read_record', { id: 'r1' }))
       if (reason !== undefined) throw new UnavailableError(`the load was refused: \`${reason}\``)
       answered += 1
@@ -59,7 +59,7 @@ async function startLoad(bench: Bench, connections: number): Promise<() => Promi
   // One that was refused is told at the end.
   for (const loop of loops) loop.catch(() => undefined)
   return async () => {
-    isOver = true
+    end.abort()
     await Promise.all(loops)
     return answered
   }
