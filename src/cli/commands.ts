@@ -7,6 +7,7 @@ import { backupCommands } from './backups.ts'
 import { breakGlassCommands } from './break-glass.ts'
 import type { Command } from './command.ts'
 import { connectCommand } from './connect.ts'
+import { delegationCommands } from './delegations.ts'
 import { doctorCommand } from './doctor.ts'
 import { enrolCommands, keyCommands } from './enrol.ts'
 import { evidenceCommands } from './evidence.ts'
@@ -35,6 +36,7 @@ export const COMMANDS: readonly Command[] = [
   restoreAgentCommand,
   ...keyCommands,
   ...grantCommands,
+  ...delegationCommands,
   taskCommand,
   serveCommand,
   mcpCommand,

@@ -45,6 +45,11 @@ const ROLES: readonly RoleText[] = [
     what: 'An operator does here what its roles say; the policies of operators say what each role may do.',
   },
   { role: 'approver', words: 'approvers', what: 'An approver answers single actions, and can do nothing else here.' },
+  {
+    role: 'principal',
+    words: 'principals',
+    what: 'A principal signs grants of their own, within the ceiling of `trust.signed`.',
+  },
 ]
 
 const ROLE_OPTION = {
@@ -54,6 +59,14 @@ const ROLE_OPTION = {
   about: `what it may do: ${OPERATOR_ROLES.join(', ')}; may be repeated`,
 }
 
+const FOR_OPTION = {
+  name: 'for',
+  value: 'ID',
+  about: 'whose key it is, `alice` or `type/id` (default: the user of that name)',
+}
+
+const USAGE: Partial<Record<KeyRole, string>> = { operator: '--role ROLE… ', principal: '[--for ID] ' }
+
 const SEALED = [
   { name: 'sealed', about: 'with `--new`: ask on the terminal for a passphrase, and seal the key under it' },
   { ...PASSPHRASE_OPTION, about: 'with `--new`: seal the key under the passphrase from this file descriptor' },
@@ -61,7 +74,7 @@ const SEALED = [
 
 export const enrolCommands: readonly Command[] = ROLES.map(({ role, words, what }) => ({
   words: `${words} enrol`,
-  usage: `NAME ${role === 'operator' ? '--role ROLE… ' : ''}(--key FILE.jwk | --new FILE.jwk)`,
+  usage: `NAME ${USAGE[role] ?? ''}(--key FILE.jwk | --new FILE.jwk)`,
   summary: `enrol a key of ${role === 'agent' || role === 'operator' || role === 'approver' ? 'an' : 'a'} ${role}`,
   about: `${what}\nOnly the public part of the key is sent and stored. A key has one role and one name for ever; names are unique\nwithin a role. Asks as an operator.`,
   example:
@@ -70,9 +83,10 @@ export const enrolCommands: readonly Command[] = ROLES.map(({ role, words, what 
       : `unbearer ${words} enrol ${role}-2 ${role === 'operator' ? '--role revoker ' : ''}--new ./${role}-2.jwk`,
   options: [
     ...(role === 'operator' ? [ROLE_OPTION] : []),
+    ...(role === 'principal' ? [FOR_OPTION] : []),
     { name: 'key', value: 'FILE.jwk', about: 'the key to enrol, a public or private JWK' },
     { name: 'new', value: 'FILE.jwk', about: 'make a new Ed25519 key and write it here, mode 0600' },
-    ...(role === 'operator' || role === 'approver' ? SEALED : []),
+    ...(role === 'operator' || role === 'approver' || role === 'principal' ? SEALED : []),
     { ...KEY_OPTION('keys/operator.jwk'), name: 'as' },
     { ...PASSPHRASE_OPTION, name: 'as-passphrase-fd', about: 'read the passphrase of the key that asks from here' },
     SERVER_OPTION,
@@ -183,10 +197,18 @@ async function enrol(call: Call, role: KeyRole): Promise<Answer> {
   const [given, fresh] = [call.text('key'), call.text('new')]
   if ((given === undefined) === (fresh === undefined)) throw usageError('give either `--key` or `--new`')
   const roles = role === 'operator' ? { roles: readRoles(call) } : {}
+  const whose = role === 'principal' ? call.text('for') : undefined
+  const principal = whose === undefined ? {} : { principal: whose }
   const address = await toAddress(call, 'operator', { keyOption: 'as', passphraseOption: 'as-passphrase-fd' })
   const { jwk } = fresh === undefined ? await readKeyFile(given ?? '', toPassphrase(call)) : await makeKey(call, fresh)
   try {
-    const enrolled = await callOnce(address, 'key.enrol', { role, name: call.operand(0), ...roles, jwk: { ...jwk } })
+    const enrolled = await callOnce(address, 'key.enrol', {
+      role,
+      name: call.operand(0),
+      ...roles,
+      ...principal,
+      jwk: { ...jwk },
+    })
     return { exit: 0, json: enrolled, text: describe(enrolled, role, fresh, wantsSealed(call)) }
   } catch (fault) {
     // A key that nobody enrolled is of no use, and its file would be in the way of the next try.

@@ -5,6 +5,16 @@
  */
 export { createSigningFetch, type SigningFetchOptions } from './signing-fetch.ts'
 export { callControl, openTask, type ControlCall, type TaskRequest } from './control.ts'
+export {
+  handInGrant,
+  openGrant,
+  signGrant,
+  toGrantNonce,
+  type GrantHandingIn,
+  type GrantOpening,
+  type OpenedGrant,
+  type SignGrant,
+} from './delegation.ts'
 export { postSigned, type PostSigned } from './post-signed.ts'
 export { createIssuerJwks, type IssuerJwks } from './issuer-jwks.ts'
 export { createRevocationView, type RevocationView, type RevocationViewOptions } from './revocations.ts'

@@ -55,6 +55,7 @@ import { createModeActs } from '../server/modes.ts'
 import { createRestores } from '../server/suspensions.ts'
 import { createRevocations } from '../server/revocations.ts'
 import { createTasks } from '../server/tasks.ts'
+import { createDelegations, type Trust } from '../server/trust/delegations.ts'
 import type { Migrated } from '../stores/sqlite-schema.ts'
 import { assertHead, type Place } from './assert-head.ts'
 import { createAvailability } from './availability.ts'
@@ -69,6 +70,7 @@ import { manifestDigest, toManifestYaml } from './manifest.ts'
 import { createManifestRegistry, type ManifestRegistry } from './manifest-registry.ts'
 import { assertNotLockedOut, loadOperatorPolicy, mayAccept, mayObserve } from './operator-policy.ts'
 import { readKey } from './read-key.ts'
+import { createTrust } from './compose-trust.ts'
 
 /** The state of one installation, opened for writing: what operator commands need. */
 export interface Opened {
@@ -126,6 +128,7 @@ interface Hooks {
 interface Standing {
   policy?: OperatorPolicy
   file: ModeFile
+  trust: Trust
 }
 
 function needPolicy({ policy }: Standing): OperatorPolicy {
@@ -181,7 +184,7 @@ async function open(config: Config, notice: Notice, judge: Judge): Promise<{ ope
     for (const migrated of migrations) await recordMigration(store, migrated, notice)
     const again = journal === undefined ? 0 : await eraseAgain(store, journal)
     if (again > 0) notice(`erased ${again} subjects again that the store had from before their erasure`)
-    const standing: Standing = { file: config.modes }
+    const standing: Standing = { file: config.modes, trust: createTrust(config.trust, clock) }
     const { services, modes, suspensions } = await createServices(store, config, journal, standing, notice)
     standing.policy = await openOperatorPolicy(config, services)
     await modes.load()
@@ -207,6 +210,7 @@ async function open(config: Config, notice: Notice, judge: Judge): Promise<{ ope
               standing.policy?.close()
               standing.policy = nextPolicy
               standing.file = next.modes
+              standing.trust = createTrust(next.trust, clock)
               swapManifests()
             },
             discard: async () => Promise.resolve(nextPolicy.close()),
@@ -505,6 +509,7 @@ async function createServices(
       grants,
       tasks: createTasks({ ...options, keys, grants }),
       approvals: createApprovals(options),
+      delegations: createDelegations({ ...options, issuer, keys, feed: revocations, trust: () => standing.trust }),
       revocations,
       modes: createModeActs({ ...options, issuer, keys, modes }),
       erasure: createErasure({ ...options, journal }),

@@ -18,6 +18,7 @@ import { toEngine, type EngineConfig } from './engine-config.ts'
 import { parseShape, toConfigSchema, type ConfigShape, type UpstreamShape } from './schema.ts'
 import type { SecretShape } from './schema-parts.ts'
 import { parseStrictYaml } from './strict-yaml.ts'
+import { toTrust, type TrustConfig } from './trust.ts'
 import { createSecret, type Environment, type Secret } from './secrets.ts'
 import { findUnknownKey } from './unknown-keys.ts'
 
@@ -67,6 +68,7 @@ export interface Config {
   readonly manifests: string
   readonly upstreams: readonly Upstream[]
   readonly audiences: readonly Audience[]
+  readonly trust: TrustConfig
   readonly limits: Omit<ConfigShape['limits'], 'deadline' | 'disk' | 'suspend'> & {
     readonly deadline: number
     readonly disk: number
@@ -166,6 +168,7 @@ function toConfig(shape: ConfigShape, dir: string, env: Environment): Config {
       shape.audiences,
       shape.upstreams.map(({ name }) => name),
     ),
+    trust: toTrust(shape.trust, shape.issuer),
     limits: toLimits(limits),
     credential: { ttl: parseTtl(shape.credential.ttl) },
     anomaly: shape.anomaly,

@@ -17,6 +17,7 @@ const REPLACED: readonly string[] = [
   'manifests',
   'upstreams',
   'audiences',
+  'trust',
   'tls',
   'limits.deadline',
   'limits.approvalsPerTask',

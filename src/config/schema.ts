@@ -12,6 +12,7 @@ import { DURATION_PATTERN, isDuration } from './durations.ts'
 import { audienceShape, type AudienceShape } from './audience.ts'
 import { engineShape, type EngineShape } from './engine-schema.ts'
 import { about, secret, text, type SecretShape } from './schema-parts.ts'
+import { trustShape, type TrustShape } from './trust.ts'
 
 export interface UpstreamShape {
   readonly name: string
@@ -51,6 +52,7 @@ export interface ConfigShape {
   readonly manifests: string
   readonly upstreams: readonly UpstreamShape[]
   readonly audiences: readonly AudienceShape[]
+  readonly trust: TrustShape
   readonly limits: {
     readonly deadline: string
     readonly approvalsPerTask: number
@@ -356,6 +358,9 @@ const shape = z.strictObject({
     .array(audienceShape)
     .default([])
     .meta(about('Resource servers for which action credentials are issued at `/token`.', 'See its keys.')),
+  trust: trustShape
+    .prefault({ issuers: [] })
+    .meta(about('Whose word counts for principals, beside that of operators.', 'See its keys.')),
   limits: z
     .strictObject({
       deadline: duration

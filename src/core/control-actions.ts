@@ -9,7 +9,7 @@ import type { JsonObject } from './json.ts'
 /**
  * `read`: settings and lists, without evidence. `queue`: actions that wait for a person. `evidence`: prompts, arguments and
  * outputs. `answer`: approvals. `stop`: revocation and everything else that only takes away. `author`: grants and manifests.
- * `open`: tasks. `administer`: keys, roles, modes, erasure, and whatever else widens or destroys.
+ * `open`: tasks, and grants that a principal stands behind. `administer`: keys, roles, modes, erasure, and whatever else widens or destroys.
  */
 export const CONTROL_GROUPS = ['read', 'queue', 'evidence', 'answer', 'stop', 'author', 'open', 'administer'] as const
 export type ControlGroup = (typeof CONTROL_GROUPS)[number]
@@ -38,6 +38,8 @@ export const CONTROL_ACTIONS = {
   'grant.create': { group: 'author', touches: ['grant'], logged: 'itself' },
   'grant.list': { group: 'read', touches: ['system'], logged: 'no' },
   'grant.show': { group: 'read', touches: ['grant', 'id'], logged: 'no' },
+  'grant.open': { group: 'open', touches: ['grant'], logged: 'itself' },
+  'grant.take': { group: 'open', touches: ['grant'], logged: 'itself' },
   'task.open': { group: 'open', touches: ['agent', 'actor'], logged: 'itself' },
   'approval.list': { group: 'queue', touches: ['system'], logged: 'no' },
   'approval.show': { group: 'queue', touches: ['approval', 'id'], logged: 'no' },

@@ -8,7 +8,7 @@ import type { GrantFacts } from './grant.ts'
 import type { ArgumentRole, Confidentiality, ToolFacts, Trust } from './manifest.ts'
 import type { Entity, Mode } from './request.ts'
 
-export const KEY_ROLES = ['agent', 'host', 'pep', 'operator', 'approver'] as const
+export const KEY_ROLES = ['agent', 'host', 'pep', 'operator', 'approver', 'principal'] as const
 export type KeyRole = (typeof KEY_ROLES)[number]
 
 /** The roles that an operator can be given (`operator-roles.ts`). */
@@ -22,6 +22,8 @@ export interface EnrolledKey {
   readonly role: KeyRole
   /** Of an operator: what it may do here; absent for those enrolled before there were roles. */
   readonly roles?: readonly OperatorRole[]
+  /** Of a principal's key, and of no other: whose it is. */
+  readonly principal?: { readonly type: string; readonly id: string }
   readonly jwk: Readonly<Record<string, string>>
   readonly enrolledAt: number
   readonly by: string

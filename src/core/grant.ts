@@ -40,7 +40,12 @@ export interface Grant {
   /** RFC 7638 thumbprint of the actor's key. */
   readonly actor: string
   readonly parent?: string
-  readonly issuedBy: { readonly role: 'operator' | 'principal'; readonly jkt: string }
+  /** `principal`: signed with this key of theirs. `host`: opened by this key, with a proof of the principal from `issuer`. */
+  readonly issuedBy: {
+    readonly role: 'operator' | 'principal' | 'host'
+    readonly jkt: string
+    readonly issuer?: string
+  }
   /** Milliseconds since the epoch. */
   readonly notBefore: number
   readonly expires: number

@@ -6,8 +6,8 @@
 import { OPERATOR_ROLES, type EnrolledKey, type OperatorRole } from './evidence.ts'
 
 /** Everything that stands as a role in the policies of operators. */
-export type ControlRole = OperatorRole | 'host' | 'pep' | 'agent'
-export const CONTROL_ROLES: readonly ControlRole[] = [...OPERATOR_ROLES, 'host', 'pep', 'agent']
+export type ControlRole = OperatorRole | 'host' | 'pep' | 'agent' | 'principal'
+export const CONTROL_ROLES: readonly ControlRole[] = [...OPERATOR_ROLES, 'host', 'pep', 'agent', 'principal']
 
 /** True for the name of a role that an operator can be given. */
 export function isOperatorRole(name: unknown): name is OperatorRole {

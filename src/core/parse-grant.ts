@@ -49,7 +49,7 @@ export function parseGrant(value: Json, options: ParseGrantOptions): Grant {
     principal: parsePrincipal(fields.need('principal')),
     actor: parseActor(fields.need('actor'), options),
     ...(fields.has('parent') ? { parent: readText(fields.need('parent')) } : {}),
-    issuedBy: { role: options.issuedBy.role, jkt: options.issuedBy.jkt },
+    issuedBy: { ...options.issuedBy },
     ...times,
     operations: readArray(fields.need('operations'), 1).map(parseOperation),
     budgets: fields.has('budgets') ? parseBudgets(fields.need('budgets')) : [],

@@ -16,6 +16,7 @@ export type Reason =
   | 'identity.replayed'
   | 'identity.expired'
   | 'identity.weak-proof'
+  | 'identity.weak-login'
   | 'identity.revoked'
   | 'identity.suspended'
   | 'identity.unknown-task'
@@ -142,6 +143,11 @@ export const REASONS: Readonly<Record<Reason, ReasonRow>> = {
     { ...UNAUTHENTICATED, http: { status: 403, error: 'insufficient_scope' } },
     false,
     'this kind of proof is not enough here; sign the request with the key of this agent',
+  ),
+  'identity.weak-login': row(
+    { ...UNAUTHENTICATED, http: { status: 401, error: 'insufficient_user_authentication' } },
+    true,
+    'the principal has to log in again, now, and as strongly as this gateway asks for',
   ),
   'identity.revoked': row(UNAUTHENTICATED, false, 'an operator has stopped this; do not go on'),
   'identity.suspended': row(

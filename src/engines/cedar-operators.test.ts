@@ -64,7 +64,7 @@ describe('the policies of operators that ship', () => {
     for (const role of ['agent', 'pep', 'host'] as const) {
       const { roles: _none, ...key } = operator()
       const permitted = METHODS.filter((method) => policy?.decide(ask({ ...key, role }, method)) === 'permit')
-      expect(permitted).toEqual(role === 'host' ? ['task.open'] : [])
+      expect(permitted).toEqual(role === 'host' ? ['grant.open', 'grant.take', 'task.open'] : [])
     }
   })
 

@@ -188,8 +188,15 @@ function toDimensions(request: AccessRequest, task: Task | undefined, grant: Gra
     ...(actor.jkt === undefined ? [] : ([['actor', actor.jkt]] as const)),
     ...(task === undefined ? [] : ([['task', task.txn]] as const)),
     ...(task?.grant === undefined ? [] : ([['grant', task.grant]] as const)),
+    ...toVouching(grant),
     ...(grant?.chain.slice(1).map((ancestor) => ['grant', ancestor.id] as const) ?? []),
   ]
+}
+
+/** The keys by whose word there is a grant at all: those of principals who signed, and of hosts that opened one. */
+function toVouching(grant: GrantFacts | undefined): Dimensions {
+  const given = grant?.chain.filter(({ issuedBy }) => issuedBy.role !== 'operator') ?? []
+  return given.map(({ issuedBy }) => ['actor', issuedBy.jkt] as const)
 }
 
 function toRevocation(feed: RevocationFeed, dimensions: Dimensions): RevocationFacts {

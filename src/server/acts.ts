@@ -3,12 +3,12 @@
  * How every act on the control plane is written: what was read is named with its version, the writes and the `control`
  * entry of the log go in one commit unit, and nothing is answered before the disk has it.
  */
-import { InvariantError, UnavailableError } from '../core/errors.ts'
+import { InvariantError, RefusedError, UnavailableError } from '../core/errors.ts'
 import type { Json } from '../core/json.ts'
 import { fromRecord } from '../core/records.ts'
 import { toControlUnit } from '../pdp/log-entries.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { Store, StoredRecord, Write } from '../ports/store.ts'
+import type { Burn, Store, StoredRecord, Write } from '../ports/store.ts'
 
 /** What every service of the control plane is made of. */
 export interface ServiceOptions {
@@ -26,6 +26,8 @@ export interface Act<T> {
   readonly result: T
   /** Empty: nothing changes, and nothing is logged. */
   readonly writes: readonly Write[]
+  /** What is used up by it, in the same unit. What is used up already refuses the act as a replay. */
+  readonly burns?: readonly Burn[]
   /** Of the entry, where a record has to name it; a new one by default. */
   readonly id?: string
   /** For example `key.enrol`. */
@@ -50,19 +52,29 @@ export async function perform<T>(
 ): Promise<T> {
   for (let tries = 0; tries < ATTEMPTS; tries += 1) {
     const reads: Record<string, number> = {}
-    const { result, writes, ...said } = await work(async <R>(key: string) => {
+    const {
+      result,
+      writes,
+      burns = [],
+      ...said
+    } = await work(async <R>(key: string) => {
       const [record] = await store.get([key])
       reads[key] = record?.version ?? 0
       return fromRecord<R>(record)
     })
     if (writes.length === 0) return result
-    const committed = await store.commit({ reads, writes, ...toControlUnit({ ...said, now: clock.now() }) })
-    if (committed.status === 'burned') throw new InvariantError('a control act burned something')
+    const committed = await store.commit({ reads, writes, burns, ...toControlUnit({ ...said, now: clock.now() }) })
+    if (committed.status === 'burned') throw toReplayed(burns)
     if (committed.status === 'conflict') continue
     await committed.durable
     return result
   }
   throw new UnavailableError('other changes keep coming in between, try again')
+}
+
+function toReplayed(burns: readonly Burn[]): Error {
+  if (burns.length === 0) return new InvariantError('a control act burned something')
+  return new RefusedError('identity.replayed', 'this proof was used before')
 }
 
 /** Reads one record outside an act. */

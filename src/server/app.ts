@@ -69,7 +69,7 @@ type Inside = AppOptions & { readonly readBody: BodyReader }
 type Env = { Bindings: { readonly incoming: IncomingMessage } }
 
 /** Every role may speak to the control plane; its table says who may call what. */
-const CONTROL_ROLES: readonly KeyRole[] = ['operator', 'approver', 'host', 'pep']
+const CONTROL_ROLES: readonly KeyRole[] = ['operator', 'approver', 'host', 'pep', 'principal']
 
 /** The web application. Give it to `@hono/node-server`; it needs the raw `incoming` message for the request target. */
 export function createApp(given: AppOptions): Hono<Env> {

@@ -15,6 +15,7 @@ import {
   type RevocationDimension,
 } from '../core/evidence.ts'
 import { InputError, RefusedError } from '../core/errors.ts'
+import type { Grant } from '../core/grant.ts'
 import { fail, readArray, readObject, readText, readWhole, type Field, type Fields } from '../core/grant-fields.ts'
 import { asJson, isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import { rolesOf } from '../core/operator-roles.ts'
@@ -43,10 +44,12 @@ import { isKnownHere } from './revocation-known.ts'
 import type { Revocations, Revoked } from './revocations.ts'
 import type { Restores } from './suspensions.ts'
 import type { TaskOpening, Tasks } from './tasks.ts'
+import type { Delegations } from './trust/delegations.ts'
 
 export interface Services {
   readonly keys: Keys
   readonly grants: Grants
+  readonly delegations: Delegations
   readonly tasks: Tasks
   readonly approvals: Approvals
   readonly revocations: Revocations
@@ -115,7 +118,7 @@ interface Method {
 }
 
 const OPERATOR: readonly KeyRole[] = ['operator']
-const OPENERS: readonly KeyRole[] = ['operator', 'host']
+const OPENERS: readonly KeyRole[] = ['operator', 'host', 'principal']
 const READERS_OF_APPROVALS: readonly KeyRole[] = ['operator', 'approver']
 
 export function createControl(options: ControlOptions): Control {
@@ -211,11 +214,12 @@ function row(
 function keyMethods({ services, admins, reload, issuerKeys }: Inside): readonly Row[] {
   const { keys } = services
   return [
-    row('key.enrol', OPERATOR, ['role', 'name', 'jwk', 'roles'], async (params, by) => {
+    row('key.enrol', OPERATOR, ['role', 'name', 'jwk', 'roles', 'principal'], async (params, by) => {
       const role = readOneOf(params.need('role'), KEY_ROLES)
       const name = readText(params.need('name'))
       const roles = params.has('roles') ? { roles: readRoles(params.need('roles')) } : {}
-      return asJson(await keys.enrol({ role, name, jwk: params.need('jwk').value, ...roles, by: by.jkt }))
+      const whose = params.has('principal') ? { principal: toPrincipal(readPrincipal(params.need('principal'))) } : {}
+      return asJson(await keys.enrol({ role, name, jwk: params.need('jwk').value, ...roles, ...whose, by: by.jkt }))
     }),
     row('key.roles', OPERATOR, ['name', 'roles'], async (params, by) => {
       const name = readText(params.need('name'))
@@ -237,10 +241,22 @@ function keyMethods({ services, admins, reload, issuerKeys }: Inside): readonly 
   ]
 }
 
-function grantMethods({ services: { grants, tasks } }: Inside): readonly Row[] {
+function grantMethods({ services: { delegations, grants, tasks } }: Inside): readonly Row[] {
   return [
     row('grant.create', OPERATOR, ['grant'], async (params, by) =>
       asJson(await grants.create(params.need('grant').value, by)),
+    ),
+    row('grant.open', ['host'], ['grant', 'subject_token', 'subject_token_type', 'salt'], async (params, by) => {
+      const opening = {
+        grant: params.need('grant').value,
+        subjectToken: readText(params.need('subject_token')),
+        subjectTokenType: readText(params.need('subject_token_type')),
+        ...(params.has('salt') ? { salt: readText(params.need('salt')) } : {}),
+      }
+      return asJson(await delegations.open(opening, by))
+    }),
+    row('grant.take', OPENERS, ['signed'], async (params, by) =>
+      asJson(await delegations.take(readText(params.need('signed')), by)),
     ),
     row('grant.list', OPERATOR, [], async () => (await grants.list()).map(asJson)),
     row('grant.show', OPERATOR, ['id'], async (params) => asJson(await grants.show(readText(params.need('id'))))),
@@ -276,6 +292,8 @@ function revocationMethods({ services, canary, admins, store, manifest }: Inside
       const id = await toRevocationId(services, dimension, given)
       const revoke = async (): Promise<Revoked> => revocations.revoke(dimension, id, by)
       const { revocation, recorded } = dimension === 'actor' ? await admins.removing(id, revoke) : await revoke()
+      // Every decision asks for the key as well: where the grants cannot be read now, they are dead all the same.
+      if (dimension === 'actor') await revokeMadeBy(services, id, by).catch(() => undefined)
       // The kill switch is in force by now; the canary only says who has noticed.
       const waitMs = params.has('wait') ? readWhole(params.need('wait'), MOST_WAIT_MS) : WAIT_MS
       const { peps, silent } = await canary(dimension, id, waitMs)
@@ -289,6 +307,11 @@ function revocationMethods({ services, canary, admins, store, manifest }: Inside
 /** How long a PEP has to refuse a canary, and at most, in milliseconds: a connection that was cut is noticed by then. */
 const WAIT_MS = 6_000
 const MOST_WAIT_MS = 60_000
+
+/** What this key vouched for or signed ends with it, also for those who only know grants. */
+async function revokeMadeBy({ delegations, revocations }: Services, jkt: string, by: EnrolledKey): Promise<void> {
+  for (const { id } of await delegations.madeBy(jkt)) await revocations.revoke('grant', id, by)
+}
 
 function modeMethods({ services: { modes, restores } }: Inside): readonly Row[] {
   return [
@@ -440,6 +463,13 @@ function readOpening(params: Fields): Omit<TaskOpening, 'openedBy'> {
 
 function readRoles(field: Field): readonly OperatorRole[] {
   return readArray(field, 1).map((each) => readOneOf(each, OPERATOR_ROLES))
+}
+
+/** A bare id is a user; `type/id` is what operators type elsewhere. */
+function toPrincipal(given: TaskOpening['principal']): Grant['principal'] {
+  if (typeof given !== 'string') return { type: given.type, id: given.id }
+  const slash = given.indexOf('/')
+  return slash < 1 ? { type: 'user', id: given } : { type: given.slice(0, slash), id: given.slice(slash + 1) }
 }
 
 function readPrincipal(field: Field): TaskOpening['principal'] {

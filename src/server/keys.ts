@@ -16,6 +16,8 @@ interface Enrolment {
   readonly name: string
   /** Of an operator, and of nobody else: at least one. The first operator, enrolled by the system, is an admin. */
   readonly roles?: readonly OperatorRole[]
+  /** Of a principal's key: whose it is; without it the user of that name. */
+  readonly principal?: { readonly type: string; readonly id: string }
   /** A public or private JWK; only the public members are looked at and stored. */
   readonly jwk: Json
   /** Thumbprint of an enrolled operator key, or `system` (at `init`). */
@@ -85,7 +87,7 @@ export function createKeys(options: ServiceOptions): Keys {
 }
 
 /** Roles that decide about others: whoever could hand them out could have them. */
-const OVER_OTHERS: readonly KeyRole[] = ['operator', 'approver']
+const OVER_OTHERS: readonly KeyRole[] = ['operator', 'approver', 'principal']
 
 /** Read with the act, so that an operator who is no admin any more when it is written has not enrolled anybody. */
 async function assertMayEnrol(read: ReadOne, { role, by }: Enrolment): Promise<void> {
@@ -125,7 +127,7 @@ function toRoles(roles: readonly OperatorRole[]): readonly OperatorRole[] {
   return OPERATOR_ROLES.filter((role) => roles.includes(role))
 }
 
-function toEnrolled({ role, name, jwk, roles, by }: Enrolment, now: number): EnrolledKey {
+function toEnrolled({ role, name, jwk, roles, principal, by }: Enrolment, now: number): EnrolledKey {
   if (!KEY_ROLES.includes(role)) throw new InputError(`\`${role}\` is not a role of a key`)
   if (!NAME.test(name)) {
     throw new InputError(`\`${name}\` is not a name: letters, digits, \`.\`, \`_\` and \`-\`, at most 64`)
@@ -134,13 +136,16 @@ function toEnrolled({ role, name, jwk, roles, by }: Enrolment, now: number): Enr
   if (role !== 'operator' && roles !== undefined) throw new InputError(`only operators have roles, not ${role}s`)
   const key = importKey(jwk)
   const given = role === 'operator' ? { roles: toRoles(roles ?? (by === 'system' ? ['admin'] : [])) } : {}
-  return { jkt: key.jkt, name, role, ...given, jwk: { ...key.jwk }, enrolledAt: now, by }
+  if (role !== 'principal' && principal !== undefined) throw new InputError(`only keys of principals name one`)
+  const whose = role === 'principal' ? { principal: principal ?? { type: 'user', id: name } } : {}
+  return { jkt: key.jkt, name, role, ...given, ...whose, jwk: { ...key.jwk }, enrolledAt: now, by }
 }
 
 async function findExisting(read: ReadOne, key: EnrolledKey): Promise<EnrolledKey | undefined> {
   const sameKey = await read<EnrolledKey>(keyRecord(key.jkt))
   const nameOf = await read<string>(keyNameRecord(key.role, key.name))
   if (sameKey !== undefined && sameKey.role === key.role && sameKey.name === key.name) {
+    if (toWhose(sameKey) !== toWhose(key)) throw new InputError(`\`${key.name}\` is enrolled for another principal`)
     if (String(rolesOf(sameKey)) === String(rolesOf(key))) return sameKey
     throw new InputError(`\`${key.name}\` is enrolled with other roles, change them with \`operators roles\``)
   }
@@ -155,6 +160,10 @@ async function findExisting(read: ReadOne, key: EnrolledKey): Promise<EnrolledKe
     )
   }
   return undefined
+}
+
+function toWhose({ principal }: EnrolledKey): string {
+  return principal === undefined ? '' : JSON.stringify([principal.type, principal.id])
 }
 
 function byRoleAndName(a: EnrolledKey, b: EnrolledKey): number {

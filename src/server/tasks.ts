@@ -33,7 +33,7 @@ export interface TaskOpening {
 
 export interface Tasks {
   /**
-   * Opens a task. Throws `RefusedError` unless a host or operator opens it, `InputError` when the actor or the grant is not
+   * Opens a task. Throws `RefusedError` unless a host, an operator or the principal opens it, `InputError` when the actor or the grant is not
    * there or several grants fit. A task without any grant is opened all the same: its principal is only asserted.
    */
   open(opening: TaskOpening): Promise<Task>
@@ -56,13 +56,14 @@ export function createTasks(options: TasksOptions): Tasks {
 
 async function openTask(options: TasksOptions, opening: TaskOpening): Promise<Task> {
   const { purpose, openedBy } = opening
-  if (openedBy.role !== 'host' && openedBy.role !== 'operator') {
-    throw new RefusedError('identity.key-role', 'only a host or an operator key opens tasks')
+  if (openedBy.role !== 'host' && openedBy.role !== 'operator' && openedBy.role !== 'principal') {
+    throw new RefusedError('identity.key-role', 'only a host, an operator or the principal opens tasks')
   }
   if (purpose.trim() === '' || purpose.length > MAX_PURPOSE) {
     throw new InputError(`a purpose is a text of 1 to ${MAX_PURPOSE} characters`)
   }
   const principal = parsePrincipal(opening.principal)
+  assertOwn(openedBy, principal)
   const actor = await findActor(options.keys, opening.actor)
   const grant = await chooseGrant(options, opening.grant, actor, principal)
   return record(options, {
@@ -115,6 +116,12 @@ function parsePrincipal(given: TaskOpening['principal']): Pick<Entity, 'type' | 
   const { type, id } = typeof given === 'string' ? { type: 'user', id: given } : given
   if (id !== '' && type !== '' && id.length <= 512) return { type, id }
   throw new InputError('a principal is an id such as `alice`, or a type and an id')
+}
+
+/** A principal's key speaks for that principal. */
+function assertOwn({ role, principal: own }: EnrolledKey, { type, id }: Pick<Entity, 'type' | 'id'>): void {
+  if (role === 'principal' && (own?.type !== type || own.id !== id))
+    throw new RefusedError('identity.key-role', 'a principal opens tasks for nobody else')
 }
 
 async function findActor(keys: Keys, given: string): Promise<EnrolledKey> {
