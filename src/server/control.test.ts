@@ -31,11 +31,12 @@ describe.each(STORES)('control plane on %s', (kind) => {
     const mayCall: Record<string, readonly string[]> = {
       agent: [],
       pep: [],
-      host: ['task.open'],
+      host: ['grant.open', 'grant.take', 'task.open'],
+      principal: ['grant.take', 'task.open'],
       approver: METHODS.filter((method) => QUEUES.includes(method) || ANSWERS.includes(method)),
-      operator: METHODS.filter((method) => !ANSWERS.includes(method)),
+      operator: METHODS.filter((method) => !ANSWERS.includes(method) && method !== 'grant.open'),
     }
-    for (const role of ['agent', 'pep', 'host', 'approver', 'operator'] as const) {
+    for (const role of ['agent', 'pep', 'host', 'principal', 'approver', 'operator'] as const) {
       for (const method of METHODS) {
         const outcome = await plane.as(role, method, { nonsense: 1 }).then(
           () => 'done',
@@ -78,7 +79,7 @@ describe.each(STORES)('control plane on %s', (kind) => {
     await expect(plane.as('operator', 'key.enrol', { role: 'agent', name: 'bot2', jwk })).rejects.toThrow('one role')
     const other = { role: 'agent', name: 'bot', jwk: publicJwk() }
     await expect(plane.as('operator', 'key.enrol', other)).rejects.toThrow('another agent key')
-    expect((await plane.acts()).filter((act) => act === 'key.enrol')).toHaveLength(6)
+    expect((await plane.acts()).filter((act) => act === 'key.enrol')).toHaveLength(7)
   })
 
   it('stores no private part', async () => {
@@ -189,13 +190,14 @@ describe.each(STORES)('control plane on %s', (kind) => {
   it('shows an entry with its evidence', async () => {
     plane = await createControlPlane(kind)
     await plane.as('operator', 'manifest.reload')
-    const [bytes] = await plane.store.log.entries((await plane.store.log.size()) - 1, await plane.store.log.size())
+    const size = await plane.store.log.size()
+    const [bytes] = await plane.store.log.entries(size - 1, size)
     const entry: { id: string } = JSON.parse(new TextDecoder().decode(bytes))
     expect(await plane.as('operator', 'entry.show', { id: entry.id })).toMatchObject({
-      index: 5,
+      index: size - 1,
       entry: { act: 'manifest.reload' },
     })
     await expect(plane.as('operator', 'entry.show', { id: 'nope' })).rejects.toThrow('no entry')
-    expect(await plane.as('operator', 'status')).toMatchObject({ fresh: true, entries: 8, pendingApprovals: 0 })
+    expect(await plane.as('operator', 'status')).toMatchObject({ fresh: true, entries: size + 2, pendingApprovals: 0 })
   })
 })
