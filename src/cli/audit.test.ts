@@ -155,6 +155,25 @@ describe('audit tail', () => {
     await expect(collect(auditTail(store.log, { json: true, from: 4 }))).rejects.toThrow('it was cut')
   })
 
+  it('leaves out what was let through, and counts what is left', async () => {
+    const store = createMemoryStore({ seal })
+    const head = { time: 1, plane: 'adapter', advisory: true, proof: 'process', policy: 'p', rev: 0 } as const
+    const kept = { request: {}, evidence: null, findings: [], verdicts: [] }
+    const permit = { ...head, mode: 'observe', decision: 'permit' } as const
+    const facts = [
+      { ...head, mode: 'enforce', id: 'denied-1', decision: 'deny', reason: 'policy.denied' },
+      { ...permit, id: 'permitted-1', jti: 'j1' },
+      { ...permit, id: 'suspended-1', jti: 'j2', suspended: ['policy.denied'] },
+    ] as const
+    for (const fact of facts) await store.commit(toDecisionUnit(fact, kept, 'user/alice'))
+    for (let i = 0; i < 300; i += 1) await persist(store, 'much else')
+    const shown = async (last: number): Promise<readonly (string | undefined)[]> =>
+      (await collect(auditTail(store.log, { refused: true, last }))).map((line) => line.split(' ').at(-1))
+    expect(await shown(20)).toEqual(['denied-1', 'suspended-1'])
+    expect(await shown(1)).toEqual(['suspended-1'])
+    expect(await shown(0)).toEqual([])
+  })
+
   it('names what a decision was about, as far as evidence says', async () => {
     const store = createMemoryStore({ seal })
     const head = {

@@ -172,6 +172,8 @@ export interface TailOptions {
   readonly last?: number
   /** The index of the first entry, in the place of `last`: one more than the last that was taken before. */
   readonly from?: number
+  /** Only decisions that let nothing through, and those that `enforce` would have stopped. `last` counts those. */
+  readonly refused?: boolean
   /** Goes on with what is appended until aborted. */
   readonly follow?: AbortSignal
   /** Milliseconds between two looks at the log; 500 by default. */
@@ -185,21 +187,45 @@ export interface TailOptions {
  * further before has seen another one. Shows what is stored and does not verify it.
  */
 export async function* auditTail(log: LogReader, options: TailOptions = {}): AsyncGenerator<string, void, void> {
-  const { json = false, last = 20, from, follow, every = 500 } = options
+  const { json = false, last = 20, from, refused = false, follow, every = 500 } = options
   const size = await log.size()
   if (from !== undefined && from > size)
     throw new IntegrityError(`the log has ${size} entries and should have ${from} at least: it was cut, or is another`)
-  let next = from ?? Math.max(0, size - last)
+  let next = from ?? (refused ? await findRefused(log, size, last) : Math.max(0, size - last))
   for (;;) {
     const entries = await log.entries(next, next + 256)
     for (const bytes of entries) {
-      yield json ? toJsonLine(next, bytes) : await toLine(next, bytes, options)
+      if (!refused || isRefused(bytes)) yield json ? toJsonLine(next, bytes) : await toLine(next, bytes, options)
       next += 1
     }
     if (entries.length > 0) continue
     if (follow === undefined || follow.aborted) return
     await pause(every, follow)
   }
+}
+
+/** From where on there are as many of them as asked for; 0 where there are fewer. */
+async function findRefused(log: LogReader, size: number, wanted: number): Promise<number> {
+  let missing = wanted
+  let start = size
+  while (start > 0 && missing > 0) {
+    const end = start
+    start = Math.max(0, end - 256)
+    const entries = await log.entries(start, end)
+    for (let i = entries.length - 1; i >= 0; i -= 1) {
+      const bytes = entries[i]
+      if (bytes === undefined || !isRefused(bytes)) continue
+      missing -= 1
+      if (missing === 0) return start + i
+    }
+  }
+  return wanted > 0 ? start : size
+}
+
+function isRefused(bytes: Uint8Array): boolean {
+  const { decision, suspended } = parseEntry(bytes)?.value ?? {}
+  if (decision === undefined) return false
+  return (decision !== 'permit' && decision !== 'modify') || (Array.isArray(suspended) && suspended.length > 0)
 }
 
 /** What a line of `--json` follows: docs/reference/siem.md. Changes when a member goes or means something else. */

@@ -82,14 +82,15 @@ export const auditCommands: readonly Command[] = [
   },
   {
     words: 'audit tail',
-    usage: '[--last N | --from INDEX] [--follow]',
+    usage: '[--last N | --from INDEX] [--refused] [--follow]',
     summary: 'show the newest entries',
     about:
-      'One line an entry, oldest first, a decision with its plane and tool; with `--json` one object a line\n(docs/reference/siem.md). The last word is the ID for `audit show`. Shows what is stored and does not verify it.\n`--from` goes on after a stop: one more than the last index. Exit code 1 when the log is shorter than that: it was cut.',
-    example: 'unbearer audit tail --follow',
+      'One line an entry, oldest first, a decision with its plane and tool; with `--json` one object a line\n(docs/reference/siem.md). The last word is the ID for `audit show`. Shows what is stored and does not verify it.\n`--from` goes on after a stop: one more than the last index. Exit code 1 when the log is shorter than that: it was cut.\n`--refused` leaves out what was let through and would be: what is left is for `unbearer why`.',
+    example: ['unbearer audit tail --follow', 'unbearer audit tail --refused --last 5'].join('\n'),
     options: [
       { name: 'last', value: 'N', about: 'how many to begin with (default: 20)' },
       { name: 'from', value: 'INDEX', about: 'begin with this entry' },
+      { name: 'refused', about: 'only decisions that let nothing through, or that `enforce` would have stopped' },
       { name: 'follow', about: 'go on with what is appended, until interrupted' },
       ...callingOptions('keys/operator.jwk'),
     ],
@@ -154,6 +155,7 @@ async function tail(call: Call): Promise<Answer> {
     json: call.json,
     ...(last === undefined ? {} : { last }),
     ...(from === undefined ? {} : { from }),
+    refused: call.flag('refused'),
     ...(call.flag('follow') ? { follow: stop.signal } : {}),
   }
   if (call.text('server') !== undefined)

@@ -4,8 +4,8 @@
  * it, and what grows old. Nothing is written, and no private key is read but to see whether it is sealed.
  */
 import { X509Certificate } from 'node:crypto'
-import { readFile, stat, statfs } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { readdir, readFile, stat, statfs } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 
 import { findDeploymentProblems } from '../config/deployment.ts'
 import { isLoopback, type Config, type Upstream } from '../config/load.ts'
@@ -15,6 +15,7 @@ import type { Secret } from '../config/secrets.ts'
 import { ConfigError, UnbearerError } from '../core/errors.ts'
 import type { EnrolledKey } from '../core/evidence.ts'
 import { isAdmin } from '../core/operator-roles.ts'
+import { EVIDENCE_CLASSES } from '../core/retention.ts'
 import { parseEntry } from '../core/parse-entry.ts'
 import { isSealedKey } from '../crypto/sealed-key.ts'
 import { toTime } from './command.ts'
@@ -42,6 +43,7 @@ export async function examineFiles(config: Config): Promise<readonly Symptom[]> 
     ...examineBypass(config),
     ...(await examineKeys(config)),
     ...examineCertificate(config),
+    ...(await examineEvidence(config)),
     ...(await examineLog(config)),
     ...(await examineSpace(config)),
   ]
@@ -134,6 +136,37 @@ async function examinePerson(role: string, file: string): Promise<readonly Sympt
   ]
 }
 
+/** What is kept of people: for how long, where the key to it lies, and what an upgrade left beside the store. */
+async function examineEvidence({ evidence, store }: Config): Promise<readonly Symptom[]> {
+  const kept = EVIDENCE_CLASSES.map((name) => `${name} ${toDays(evidence.retention[name])}`).join(', ')
+  const endless = EVIDENCE_CLASSES.filter((name) => name !== 'acts' && evidence.retention[name] === undefined)
+  const said = `evidence is kept: ${kept} (cases are acts)`
+  const retention =
+    endless.length === 0 ? good(said) : note(`${said}; write \`evidence.retention\` for ${endless.join(', ')}`)
+  if (store.kind === 'memory') return [retention]
+  const { source } = evidence.masterKey
+  const together = 'file' in source && (await isSameDisk(store.path, source.file))
+  const where =
+    'the master key of evidence lies on the disk of the store: a copy of the disk reads everything, `evidence.masterKey`'
+  return [retention, ...(together ? [note(where)] : []), ...(await findLeftovers(store.path))]
+}
+
+const toDays = (ms: number | undefined): string => (ms === undefined ? 'forever' : `${ms / 86_400_000}d`)
+
+/** Copies that an upgrade made: what is erased or over is still in them. */
+async function findLeftovers(path: string): Promise<readonly Symptom[]> {
+  const names = await readdir(dirname(path)).catch(() => [])
+  return names
+    .filter((name) => name.startsWith(`${basename(path)}.schema-`))
+    .toSorted()
+    .map((name) => {
+      const holds = /\.schema-1(?!\d)/u.test(name) ? ', in the clear, what' : ' what'
+      return note(
+        `\`${join(dirname(path), name)}\` holds${holds} the store held before an upgrade: remove it when all is well`,
+      )
+    })
+}
+
 /** Two weeks: time to get another one. */
 const EXPIRES_SOON_MS = 14 * 86_400_000
 
@@ -164,7 +197,7 @@ async function examineLog(config: Config): Promise<readonly Symptom[]> {
       const size = await log.size()
       const [newest] = size === 0 ? [] : await log.entries(size - 1, size)
       return [
-        ...toHeadSymptoms(size, reading.head, await isSameDisk(config)),
+        ...toHeadSymptoms(size, reading.head, await isSameDisk(config.store.path, config.audit.head)),
         ...toClockSymptoms(newest === undefined ? undefined : parseEntry(newest)?.time),
       ]
     } finally {
@@ -184,10 +217,9 @@ function toHeadSymptoms(size: number, head: string | undefined, sameDisk: boolea
   return [good(`the head outside covers ${covered} of ${size} entries`), ...(sameDisk ? [note(where)] : [])]
 }
 
-async function isSameDisk({ store, audit }: Config): Promise<boolean> {
-  if (store.kind === 'memory') return false
+async function isSameDisk(...paths: readonly string[]): Promise<boolean> {
   const [a, b] = await Promise.all(
-    [store.path, audit.head].map(async (path) =>
+    paths.map(async (path) =>
       stat(dirname(path)).then(
         ({ dev }) => dev,
         () => undefined,

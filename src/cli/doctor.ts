@@ -26,7 +26,8 @@ export const doctorCommand: Command = {
   about: [
     'Names what is open, how somebody could still get around each plane, and what is only advisory; compares the declared',
     'deployment with user ids and every file mode; looks at the age of keys and certificates, the disk, the clock, the head',
-    'outside, modes, tools, suspensions and who may administer. Opens the store, or asks the running server.',
+    'outside, what is kept of people, modes, tools, suspensions and who may administer. Opens the store, or asks the',
+    'running server.',
     'Exit code 1 when something must be mended. It does not verify the log: `audit verify` does. From another machine, with',
     '`--server` and no configuration, it sees what the server says and none of its files.',
   ].join('\n'),
@@ -59,7 +60,9 @@ async function isReadable(path: string): Promise<boolean> {
 }
 
 async function examineHere(config: Config, address: ControlAddress): Promise<readonly Symptom[]> {
-  return [...(await examineFiles(config)), ...(await examineState(config, address))]
+  // First, because opening a store of the version before makes what the files are then compared with.
+  const state = await examineState(config, address)
+  return [...(await examineFiles(config)), ...state]
 }
 
 function toUpstreamSymptoms(upstreams: readonly UpstreamMode[]): readonly Symptom[] {

@@ -31,7 +31,7 @@ export interface Archived {
 export async function archiveLog(log: LogReader, dir: string, options: ExportOptions): Promise<Archived> {
   if (!existsSync(join(dir, CHECKPOINT_FILE))) return { checkpoint: await exportLog(log, dir, options), before: 0 }
   const old = await openArchive(dir, options)
-  await checkHead(log, old.text, options.vkey)
+  await assertBegins(log, old, dir, options)
   const text = await log.checkpoint()
   if (text === undefined) throw new IntegrityError('the log is empty and its archive is not')
   const checkpoint = openCheckpoint(text, options.vkey)
@@ -41,6 +41,20 @@ export async function archiveLog(log: LogReader, dir: string, options: ExportOpt
   await rename(join(dir, `${CHECKPOINT_FILE}.new`), join(dir, CHECKPOINT_FILE))
   await removeOutgrown(dir, checkpoint.size)
   return { checkpoint, before: old.size }
+}
+
+async function assertBegins(log: LogReader, old: Checkpoint, dir: string, { vkey }: ExportOptions): Promise<void> {
+  try {
+    await checkHead(log, old.text, vkey)
+  } catch (cause) {
+    if (!(cause instanceof IntegrityError)) throw cause
+    const why =
+      'if it was restored or recovered since, an entry `continuity.…` of `unbearer audit tail` says so: keep this'
+    throw new IntegrityError(
+      `the log does not begin with the ${old.size} entries of \`${dir}\`: it was cut or swapped; ${why} archive as it is, and begin another in a new folder`,
+      { cause },
+    )
+  }
 }
 
 /** The checkpoint of the archive, once its entries have the root that was signed and every hash is theirs. */

@@ -120,6 +120,24 @@ describe('doctor', () => {
     expect(await said('bad')).toContain('head outside the store is gone')
   })
 
+  it('says how long evidence is kept, where its key lies, and what an upgrade left', async () => {
+    expect(await said('note')).toContain('write `evidence.retention` for permits, refusals, outputs')
+    const bounded = configured(
+      (text) => `${text}evidence: { retention: { outputs: 30d, permits: 90d, refusals: 1d } }\n`,
+    )
+    const notes = await said('note', bounded)
+    expect(notes).not.toContain('evidence.retention')
+    expect(await said('good', bounded)).toContain(
+      'permits 90d, refusals 1d, outputs 30d, acts forever (cases are acts)',
+    )
+    expect(notes).toContain('the master key of evidence lies on the disk of the store')
+    expect(notes).not.toContain('in the clear')
+    writeFileSync(inside('state', 'unbearer.db.schema-1'), '', { mode: 0o600 })
+    writeFileSync(inside('state', 'unbearer.db.schema-12'), '', { mode: 0o600 })
+    const left = (await said('note', bounded)).split('\n').filter((line) => line.includes('remove it when all is well'))
+    expect(left.map((line) => line.includes('in the clear'))).toEqual([true, false])
+  })
+
   it('warns of the last admin and of operators from before there were roles', () => {
     const key: EnrolledKey = { jkt: 'a', name: 'ann', role: 'operator', jwk: {}, enrolledAt: 0, by: 'system' }
     const second: EnrolledKey = { ...key, jkt: 'b', name: 'bob', roles: ['admin'] }

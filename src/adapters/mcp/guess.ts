@@ -103,7 +103,7 @@ export function guessRole(name: string, schema: Json | undefined): Guess<Argumen
   if (byFormat !== undefined) return { value: byFormat, why: `its format is \`${format}\`` }
   const type = isJsonObject(schema) ? schema['type'] : undefined
   if (type === 'boolean' || type === 'integer' || type === 'number')
-    return { value: 'selector', why: `it is a ${type}` }
+    return { value: 'selector', why: `it is ${type === 'integer' ? 'an' : 'a'} ${type}` }
   const last = words.at(-1) ?? ''
   if (SELECTOR_WORDS.includes(last)) return { value: 'selector', why: `its name ends in \`${last}\`` }
   const content = words.find((each) => CONTENT_WORDS.includes(each))
