@@ -55,6 +55,7 @@ describe.each(STORES)('operators on %s', (kind) => {
         { role: 'operator', name: 'friend', roles: ['admin'], jwk: jwk() },
         { role: 'operator', name: 'friend', roles: [role], jwk: jwk() },
         { role: 'approver', name: 'friend', jwk: jwk() },
+        { role: 'principal', name: 'friend', principal: 'alice', jwk: jwk() },
       ]) {
         await expect(as(key, 'key.enrol', params)).rejects.toMatchObject(REFUSED)
       }

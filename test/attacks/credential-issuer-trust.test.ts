@@ -28,6 +28,9 @@ const CEILING = `{ operations: [{ tool: ${SERVER}/read_note }], expires: 1h }`
 
 beforeAll(async () => {
   issuer = await createOutsideIssuer()
+  // Many an issuer does not say which algorithm a key is for.
+  const { alg: _alg, ...open } = issuer.key.jwk
+  issuer.published.jwks = { keys: [open] }
   other = await createOutsideIssuer({ alg: 'ES256', path: '/tenant' })
   strict = await createOutsideIssuer({ alg: 'PS256' })
   jag = await createOutsideIssuer({ alg: 'Ed25519' })
@@ -104,7 +107,7 @@ describe('a proof that counts', () => {
   })
 
   it('counts once, however it is written and whoever asks first', async () => {
-    const token = other.idToken()
+    const token = other.idToken({ jti: undefined })
     const end = token.lastIndexOf('.')
     const [input, signature] = [token.slice(0, end), token.slice(end + 1)]
     // The other signature of ES256 that verifies as well: r, n - s.
