@@ -29,8 +29,8 @@ const CEILING = `{ operations: [{ tool: ${SERVER}/read_note }], expires: 1h }`
 beforeAll(async () => {
   issuer = await createOutsideIssuer()
   // Many an issuer does not say which algorithm a key is for.
-  const { alg: _alg, ...open } = issuer.key.jwk
-  issuer.published.jwks = { keys: [open] }
+  const { alg: _alg, ...unnamed } = issuer.key.jwk
+  issuer.published.jwks = { keys: [unnamed] }
   other = await createOutsideIssuer({ alg: 'ES256', path: '/tenant' })
   strict = await createOutsideIssuer({ alg: 'PS256' })
   jag = await createOutsideIssuer({ alg: 'Ed25519' })
