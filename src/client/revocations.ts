@@ -119,7 +119,8 @@ export function createRevocationView(options: RevocationViewOptions): Revocation
   }
 }
 
-function watch(reader: RevocationFeed, claims: ActionClaims): { readonly signal: AbortSignal; land(): void } {
+/** Watches over what was begun with a credential, as `RevocationView.watch`, over any feed. */
+export function watch(reader: RevocationFeed, claims: ActionClaims): { readonly signal: AbortSignal; land(): void } {
   const controller = new AbortController()
   const stop = (): void => controller.abort(new DOMException('revoked', 'AbortError'))
   const land = reader.subscribe(({ dimension, id }) => {

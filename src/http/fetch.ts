@@ -24,7 +24,11 @@ export function toFetchHandler(
     if (!accepted.ok) return toResponse(accepted.refusal)
     const decided = held.toRequest()
     remember(decided, accepted.redeemed)
-    return withHeaders(await handler(decided, accepted.redeemed), accepted.headers)
+    try {
+      return withHeaders(await handler(decided, accepted.redeemed), accepted.headers)
+    } finally {
+      accepted.land()
+    }
   }
 }
 
@@ -46,7 +50,11 @@ export function toHono(guard: Guard, remember: Remember): HonoMiddleware {
     for (const [name, value] of Object.entries(accepted.headers)) c.header(name, value)
     c.req.raw = held.toRequest()
     remember(c, accepted.redeemed)
-    await next()
+    try {
+      await next()
+    } finally {
+      accepted.land()
+    }
     return undefined
   }
 }
@@ -93,7 +101,9 @@ function toIncomingAction(request: Request, held: Held, incoming: IncomingMessag
       const length = incoming?.headers['content-length'] ?? '0'
       const isAnnounced = length !== '0' || incoming?.headers['transfer-encoding'] !== undefined
       if (isAnnounced && request.body === null) throw new InputError('a body that the handler would not see')
-      return held.read(limit)
+      const body = await held.read(limit)
+      if ((incoming?.rawTrailers.length ?? 0) > 0) throw new InputError('trailers are not part of an action')
+      return body
     },
   }
 }

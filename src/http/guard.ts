@@ -5,6 +5,7 @@
  */
 import type { ActionClaims } from '../core/credential.ts'
 import { createIssuerJwks, toFixedJwks, type IssuerJwks } from '../client/issuer-jwks.ts'
+import { watch } from '../client/revocations.ts'
 import { ConfigError, InputError, InvariantError, RefusedError } from '../core/errors.ts'
 import { toContentDigest, toHttpAction } from '../core/http-action.ts'
 import type { JsonObject } from '../core/json.ts'
@@ -68,10 +69,19 @@ export interface Redeemed {
   readonly claims: ActionClaims
   /** What proved the request, beside the digest over its bytes. */
   readonly grade: 'signature' | 'dpop'
+  /** Aborted when something of the credential is revoked before the answer is sent: stop, and undo what you can. */
+  readonly signal: AbortSignal
 }
 
 export type Accepted =
-  | { readonly ok: true; readonly redeemed: Redeemed; readonly headers: Readonly<Record<string, string>> }
+  | {
+      readonly ok: true
+      readonly redeemed: Redeemed
+      /** To be sent with the answer. */
+      readonly headers: Readonly<Record<string, string>>
+      /** Call it when the answer is sent: then nobody watches over it any more. */
+      readonly land: () => void
+    }
   | { readonly ok: false; readonly refusal: HttpRefusal }
 
 export interface Guard {
@@ -162,13 +172,19 @@ async function acceptOrRefuse(inside: Inside, incoming: IncomingAction): Promise
   const told = nonce === undefined ? {} : { nonce }
   if (compact === undefined) return refuse('identity.missing', { isBare: true, ...told })
   try {
-    const redeemed = await accept(inside, incoming, compact)
-    return { ok: true, redeemed, headers: nonce === undefined ? {} : { 'dpop-nonce': nonce } }
+    const { claims, grade } = await accept(inside, incoming, compact)
+    const watched = watch(inside.domain.feed, claims)
+    const redeemed = { claims, grade, signal: watched.signal }
+    return { ok: true, redeemed, headers: toNonceHeader(nonce), land: () => watched.land() }
   } catch (fault) {
     if (fault instanceof RefusedError || fault instanceof InputError) return refuse(fault.reason, told)
     inside.options.report?.(fault)
     return refuse('system.indeterminate')
   }
+}
+
+function toNonceHeader(nonce: string | undefined): Readonly<Record<string, string>> {
+  return nonce === undefined ? {} : { 'dpop-nonce': nonce }
 }
 
 function refuse(reason: Reason, told: Parameters<typeof toHttpRefusal>[1] = {}): Accepted {
@@ -182,7 +198,7 @@ function readCredential({ header }: IncomingAction): string | undefined {
 }
 
 /** The order of one redemption. Throws `RefusedError` and `InputError` for what is refused, everything else for faults. */
-async function accept(inside: Inside, incoming: IncomingAction, compact: string): Promise<Redeemed> {
+async function accept(inside: Inside, incoming: IncomingAction, compact: string): Promise<Omit<Redeemed, 'signal'>> {
   assertPlain(inside, incoming)
   const claims = await open(inside, compact)
   const grade = prove(inside, incoming, compact, claims)

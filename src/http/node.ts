@@ -46,6 +46,7 @@ async function acceptNode(
     return false
   }
   for (const [name, value] of Object.entries(accepted.headers)) response.setHeader(name, value)
+  response.once('close', accepted.land)
   remember(request, accepted.redeemed)
   return true
 }
@@ -93,19 +94,16 @@ export interface FastifyRequest {
 }
 
 export interface FastifyReply {
+  readonly raw: ServerResponse
   code(status: number): FastifyReply
   headers(values: Record<string, string>): FastifyReply
   send(body?: unknown): FastifyReply
 }
 
 /** A hook for `preParsing`: the last place where the bytes are still there. */
-export type FastifyHook<Request extends FastifyRequest, Reply extends FastifyReply> = (
-  request: Request,
-  reply: Reply,
-  payload: Readable,
-) => Promise<unknown>
+export type FastifyHook = (request: FastifyRequest, reply: FastifyReply, payload: Readable) => Promise<unknown>
 
-export function toFastify(guard: Guard, remember: Remember): FastifyHook<FastifyRequest, FastifyReply> {
+export function toFastify(guard: Guard, remember: Remember): FastifyHook {
   return async (request, reply, payload) => {
     const { raw, originalUrl } = request
     if (payload !== raw || originalUrl !== raw.url)
@@ -116,6 +114,7 @@ export function toFastify(guard: Guard, remember: Remember): FastifyHook<Fastify
       return reply.code(status).headers(headers).send(body)
     }
     reply.headers({ ...accepted.headers })
+    reply.raw.once('close', accepted.land)
     remember(request, accepted.redeemed)
     return payload
   }

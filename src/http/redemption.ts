@@ -86,6 +86,8 @@ export function redeemHere({ burns, replicas = 1, revocations }: RedeemHere): Op
 export interface RedeemAtIssuer {
   /** The key that is enrolled as `pep` and named in `peps` of the audience. */
   readonly key: ClientKey
+  /** What the issuer has revoked, as it happens, so that what was begun can be stopped (`Redeemed.signal`). */
+  readonly revocations?: RevocationFeed
 }
 
 /** The issuer looks at revocations itself, at the moment of the burn. */
@@ -100,13 +102,14 @@ const TIMEOUT_MS = 5_000
 
 /**
  * Credentials are burned at the issuer, by one signed request for each (`POST /redeem`): right for any number of replicas. Where
- * the issuer does not answer nothing is redeemed. Does not tell what is revoked after redemption.
+ * the issuer does not answer nothing is redeemed. Without `revocations` it does not tell what is revoked after redemption; with
+ * them, stale ones refuse.
  */
-export function redeemAtIssuer({ key }: RedeemAtIssuer): OpenDomain {
+export function redeemAtIssuer({ key, revocations = ASKED_THERE }: RedeemAtIssuer): OpenDomain {
   return (context) => {
     const caller = createCaller(context, key)
     return {
-      feed: ASKED_THERE,
+      feed: revocations,
       async burn(presented) {
         const answer = await caller(presented)
         if (answer.active) return true

@@ -10,8 +10,6 @@ import {
   toNodeHandler,
   type ExpressMiddleware,
   type FastifyHook,
-  type FastifyReply,
-  type FastifyRequest,
   type NodeHandler,
   type NodeListener,
 } from './node.ts'
@@ -22,7 +20,7 @@ export interface CredentialGuard {
   /** `app.use('/orders', guard.express)`, before everything that reads bodies. */
   readonly express: ExpressMiddleware
   /** `app.addHook('preParsing', guard.fastify)` */
-  readonly fastify: FastifyHook<FastifyRequest, FastifyReply>
+  readonly fastify: FastifyHook
   /** `createServer(guard.node(handler))` */
   readonly node: (handler: NodeHandler) => NodeListener
   /** `export default { fetch: guard.fetch(handler) }` */
