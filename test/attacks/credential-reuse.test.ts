@@ -13,6 +13,7 @@ import { Worker } from 'node:worker_threads'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 
 import { ACTION_TYP, REDEMPTION_TYP, SESSION_TYP } from '../../src/core/credential.ts'
+import { toContentDigest } from '../../src/core/http-action.ts'
 import { asJson } from '../../src/core/json.ts'
 import { signDpop, verifyDpop } from '../../src/crypto/dpop.ts'
 import { openActionCredential } from '../../src/crypto/credential.ts'
@@ -118,6 +119,21 @@ describe('another place', () => {
     const { dpop = '' } = call()
     expect(await send(api, { ...one, dpop })).toMatchObject({ reason: 'identity.bad-proof' })
     expect(await send(api, one)).toMatchObject({ status: 200 })
+  })
+})
+
+describe('a proof that says less than it should', () => {
+  it('is refused also of its owner: a body that is not covered, a digest of another body', async () => {
+    const api = await start()
+    const credential = issueAction({ issuer: API_ISSUER, audience: API, ...parties, act: NOTE_ACT })
+    const { method, target } = NOTE_ACT
+    const bare = call({ credential, act: { method, target }, by: 'signature' })
+    expect(await send(api, { ...bare, 'content-type': 'application/json' })).toMatchObject({
+      reason: 'identity.bad-proof',
+    })
+    const claimed = { ...call({ credential }), 'content-digest': toContentDigest(Buffer.from('{}')) }
+    expect(await send(api, claimed)).toMatchObject({ reason: 'identity.bad-proof' })
+    expect(await send(api, call({ credential }))).toMatchObject({ status: 200 })
   })
 })
 
