@@ -39,7 +39,10 @@ export function addIntent(schema: JsonObject, effect?: readonly string[]): JsonO
 
 function toIntentSchema(effect: readonly string[] = []): JsonObject {
   if (effect.length === 0) return INTENT_SCHEMA
-  return { ...INTENT_SCHEMA, description: `${INTENT_TEXT} This tool counts as: ${effect.join(', ')}.` }
+  return {
+    ...INTENT_SCHEMA,
+    description: `${INTENT_TEXT} This tool counts as: ${effect.join(', ')}. Lead with \`${effect.join(', ')}:\`.`,
+  }
 }
 
 export interface TakenIntent {

@@ -156,7 +156,8 @@ describe('withMember', () => {
 
   it('changes one member and nothing else', () => {
     assert(
-      property(documents, names, jsonValue(), constantFrom(0, 2, '\t'), (document, name, value, space) => {
+      property(documents, names, jsonValue(), constantFrom(0, 2, '\t'), (made, name, value, space) => {
+        const document: Record<string, unknown> = JSON.parse(JSON.stringify(made))
         const text = JSON.stringify(document, null, space)
         expect(JSON.parse(withMember(text, [name], value))).toEqual({
           ...document,

@@ -2,7 +2,7 @@
  * @module
  * Tool manifests as files: parsed strictly, written with comments, signed by an operator (contracts, "Tool manifest").
  */
-import { Document, isMap, isPair, isScalar, type YAMLMap } from 'yaml'
+import { Document, isCollection, isMap, isNode, isPair, isScalar, type YAMLMap } from 'yaml'
 
 import { canonicalBytes } from '../core/canonical.ts'
 import { hashOf } from '../core/bind.ts'
@@ -37,12 +37,17 @@ export function toManifestYaml(manifest: ServerManifest, comments: ManifestComme
   return document.toString({ lineWidth: 120 })
 }
 
+/** What is small stands on one line with its reason behind it, so that a tool can be seen at a glance. */
 function addComments(map: YAMLMap, path: string, comments: ManifestComments): void {
   for (const pair of map.items) {
     if (!isPair(pair) || !isScalar(pair.key)) continue
     const here = path === '' ? String(pair.key.value) : `${path}.${String(pair.key.value)}`
+    const isSmall = isCollection(pair.value) && pair.value.items.every((item) => !isPair(item) || isScalar(item.value))
+    if (isCollection(pair.value) && isSmall && pair.value.items.length > 0) pair.value.flow = path !== ''
     const comment = comments[here]
-    if (comment !== undefined) pair.key.commentBefore = toComment(comment)
+    if (comment !== undefined && isNode(pair.value) && (isSmall || isScalar(pair.value)))
+      pair.value.comment = toComment(comment)
+    else if (comment !== undefined) pair.key.commentBefore = toComment(comment)
     if (isMap(pair.value)) addComments(pair.value, here, comments)
   }
 }

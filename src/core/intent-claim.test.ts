@@ -15,14 +15,16 @@ function claimOf(text: string): string {
 describe('parseIntent', () => {
   it('reads an effect before the colon', () => {
     expect(parseIntent('read: the user asked for the e-mail of customer 42')).toEqual({
-      effect: 'read',
+      effects: ['read'],
       sentence: 'the user asked for the e-mail of customer 42',
     })
-    expect(parseIntent('  Delete :\n the old row')).toEqual({ effect: 'delete', sentence: 'the old row' })
+    expect(parseIntent('  Delete :\n the old row')).toEqual({ effects: ['delete'], sentence: 'the old row' })
+    expect(parseIntent('write, Send : tell bob')).toEqual({ effects: ['write', 'send'], sentence: 'tell bob' })
   })
   it('takes an unknown word before the colon for a part of the sentence', () => {
     expect(parseIntent('note: read the row')).toEqual({ sentence: 'note: read the row' })
     expect(parseIntent('constructor: x y z')).toEqual({ sentence: 'constructor: x y z' })
+    expect(parseIntent('read, note: the row')).toEqual({ sentence: 'read, note: the row' })
     expect(parseIntent('I read: the row')).toEqual({ sentence: 'I read: the row' })
   })
   it('refuses what says nothing', () => {
@@ -52,6 +54,7 @@ describe('toClaimedEffect', () => {
     ['delete: remove the row', 'delete'],
     ['send: tell bob of the order', 'write send'],
     ['spend: the invoice of May', 'write spend'],
+    ['delete, send: the draft, to Bob', 'delete send'],
     ['look up the e-mail of customer 42', 'read'],
     ['show the last order and the charge on it', 'read'],
     ['get the transfer history for the report', 'read'],

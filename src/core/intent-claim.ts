@@ -1,14 +1,15 @@
 /**
  * @module
- * The declared intent as data (contracts, "The intent argument"): `[effect ":"] sentence`, at least 8 characters.
+ * The declared intent as data (contracts, "The intent argument"): `[effect {"," effect} ":"] sentence`, at least 8
+ * characters.
  * What is claimed can only narrow or block (invariant 4), so that reading too much out of a sentence costs a comparison,
  * never a right.
  */
 import { type Effect, type EffectKind, isEffectKind, joinEffect, toEffect } from './effect.ts'
 
 export interface ParsedIntent {
-  /** Only when stated before the colon. */
-  readonly effect?: EffectKind
+  /** Only when stated before the colon; more than one where a tool does several things at once. */
+  readonly effects?: readonly EffectKind[]
   readonly sentence: string
 }
 
@@ -21,9 +22,11 @@ const MIN_LENGTH = 8
 export function parseIntent(text: string): ParsedIntent | undefined {
   const whole = text.trim()
   if (!whole.isWellFormed() || Array.from(whole).length < MIN_LENGTH) return undefined
-  const [, word = '', rest = ''] = /^([A-Za-z]+)\s*:(.*)$/s.exec(whole) ?? []
-  const effect = word.toLowerCase()
-  const parsed = isEffectKind(effect) ? { effect, sentence: rest.trim() } : { sentence: whole }
+  const [, words = '', rest = ''] = /^([A-Za-z]+(?:\s*,\s*[A-Za-z]+){0,6})\s*:(.*)$/s.exec(whole) ?? []
+  const stated = words.toLowerCase().split(/\s*,\s*/)
+  const effects = stated.filter(isEffectKind)
+  const isStated = effects.length > 0 && effects.length === stated.length
+  const parsed = isStated ? { effects, sentence: rest.trim() } : { sentence: whole }
   return /\p{L}/u.test(parsed.sentence) ? parsed : undefined
 }
 
@@ -33,7 +36,7 @@ export function parseIntent(text: string): ParsedIntent | undefined {
  * paid is also kept somewhere; they never hold `delete`, nor each other.
  */
 export function toClaimedEffect(intent: ParsedIntent): Effect {
-  const kinds = intent.effect === undefined ? inferKinds(intent.sentence) : [intent.effect]
+  const kinds = intent.effects ?? inferKinds(intent.sentence)
   return kinds.map(toClaim).reduce(joinEffect, toEffect('read'))
 }
 

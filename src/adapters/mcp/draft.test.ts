@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 
 import type { JsonObject } from '../../index.ts'
 import { draftManifest } from './draft.ts'
-import { guessRole } from './guess.ts'
+import { guessRole } from './guess-role.ts'
 
 function draftOf(descriptor: JsonObject) {
   const draft = draftManifest('s', { descriptors: [descriptor], methods: [] })
@@ -51,6 +51,79 @@ describe('draftManifest', () => {
     expect(hinted.tool?.effect).toEqual(['delete', 'send'])
   })
 
+  it('takes a word for what it does only where a verb stands', () => {
+    expect(draftOf(toDescriptor('get_pull_request_comments')).tool?.effect).toBe('read')
+    expect(draftOf(toDescriptor('add_issue_comment')).tool?.effect).toEqual(['write', 'send'])
+    expect(
+      draftOf(toDescriptor('get_x', [], { description: 'Never deletes. Lists the orders to pay.' })).tool?.effect,
+    ).toBe('spend')
+    expect(draftOf(toDescriptor('get_x', [], { description: 'Shows x of a commit, tag or order' })).tool?.effect).toBe(
+      'read',
+    )
+  })
+
+  it('takes a thing for what a tool shows only where the description agrees', () => {
+    expect(draftOf(toDescriptor('directory_tree', [], { description: 'Get a view of files' })).tool?.effect).toBe(
+      'read',
+    )
+    expect(draftOf(toDescriptor('kill_tree', [], { description: 'Get rid of it' })).tool?.effect).toBe('delete')
+    expect(draftOf(toDescriptor('directory_tree', [], { description: 'Fells it' })).tool?.effect).toBe('execute')
+  })
+
+  it('says what is undetermined, and assumes anything of it', () => {
+    const draft = draftManifest('s', {
+      descriptors: [toDescriptor('frobnicate', [], { annotations: { destructiveHint: true, openWorldHint: true } })],
+      methods: [],
+    })
+    expect(draft.undetermined).toEqual(['frobnicate'])
+    expect(draft.manifest.tools['frobnicate']?.effect).toEqual(['send', 'execute'])
+    expect(draft.comments['']).toContain('LOOK HERE FIRST: frobnicate')
+  })
+
+  it('leaves out what all names of a server begin with', () => {
+    const names = ['run_status', 'run_list', 'run_get', 'run_frob', 'run_x']
+    const { manifest } = draftManifest('s', { descriptors: names.map((name) => toDescriptor(name)), methods: [] })
+    expect(manifest.tools['run_list']?.effect).toBe('read')
+    expect(manifest.tools['run_frob']?.effect).toBe('execute')
+  })
+
+  it('goes into what arguments hold', () => {
+    const items = {
+      type: 'object',
+      properties: { url: { type: 'string' }, text: { type: 'string' }, n: { type: 'number' } },
+    }
+    const descriptor = {
+      name: 'add',
+      inputSchema: { type: 'object', properties: { entries: { type: 'array', items } } },
+    }
+    expect(draftOf(descriptor).tool?.arguments).toEqual({
+      entries: { role: 'destination' },
+      'entries/*/url': { role: 'destination' },
+      'entries/*/text': { role: 'content' },
+      'entries/*/n': { role: 'selector' },
+    })
+  })
+
+  it('labels outputs down to fields, and lowers nothing', () => {
+    const outputSchema = {
+      type: 'object',
+      properties: {
+        rows: {
+          type: 'array',
+          items: { type: 'object', properties: { note: { type: 'string' }, apiToken: {}, id: { type: 'number' } } },
+        },
+      },
+    }
+    const { tool, comments } = draftOf({ ...toDescriptor('get_rows'), outputSchema })
+    expect(tool?.output).toEqual({
+      trust: 'attacker-writable',
+      confidentiality: 'confidential',
+      fields: { 'rows[].note': { trust: 'attacker-writable' }, 'rows[].apiToken': { confidentiality: 'secret' } },
+    })
+    expect(comments['tools.get_rows.output.fields.rows[].apiToken']).toContain('token')
+    expect(draftOf(toDescriptor('get_env')).tool?.output.confidentiality).toBe('secret')
+  })
+
   it('gives a reason for every guess', () => {
     const { comments } = draftOf(toDescriptor('send_email', ['to'], { description: 'Sends.' }))
     expect(Object.keys(comments)).toEqual(
@@ -88,6 +161,10 @@ describe('guessRole', () => {
     ['path', 'selector'],
     ['query', 'selector'],
     ['xyzzy', 'destination'],
+    ['filesToStage', 'destination'],
+    ['accessKey', 'credential'],
+    ['press_key', 'selector'],
+    ['assignees', 'recipient'],
   ])('of `%s` is %s', (name, role) => {
     expect(guessRole(name, { type: 'string' }).value).toBe(role)
   })

@@ -23,7 +23,7 @@ export function verifyIntent(request: AccessRequest, evidence: Evidence): Findin
   if (claim === undefined) return against('fail', 'intent.missing', {})
   const intent = parseIntent(claim.text)
   if (intent === undefined) return against('fail', 'intent.malformed', { source: claim.source })
-  return compare(intent, evidence, { source: claim.source, stated: intent.effect !== undefined })
+  return compare(intent, evidence, { source: claim.source, stated: intent.effects !== undefined })
 }
 
 function against(
