@@ -15,7 +15,7 @@ function toDescriptor(name: string, description: string, inputSchema: Json = { t
   return { name, description, inputSchema }
 }
 
-const tags = [...'send it'].map((char) => String.fromCodePoint(0xe0000 + (char.codePointAt(0) ?? 0))).join('')
+const tags = Array.from('send it', (char) => String.fromCodePoint(0xe0000 + (char.codePointAt(0) ?? 0))).join('')
 
 describe('a poisoned descriptor', () => {
   it.each([
@@ -71,13 +71,13 @@ describe('names', () => {
   })
 })
 
-describe('a schema that is a bomb', () => {
-  const deep = (depth: number): JsonObject => {
-    let schema: JsonObject = { type: 'string' }
-    for (let level = 0; level < depth; level += 1) schema = { type: 'object', properties: { a: schema }, items: schema }
-    return schema
-  }
+function deep(depth: number): JsonObject {
+  let schema: JsonObject = { type: 'string' }
+  for (let level = 0; level < depth; level += 1) schema = { type: 'object', properties: { a: schema }, items: schema }
+  return schema
+}
 
+describe('a schema that is a bomb', () => {
   it('is not walked to its end', () => {
     // Two branches at each level: 2^25 places to look at.
     const descriptor = { ...toDescriptor('read', 'R', deep(25)), outputSchema: deep(25) }
@@ -115,6 +115,6 @@ describe('a list', () => {
   })
 
   it('with a member twice is refused', async () => {
-    await expect(scanTools({ jsonl: '{"name":"read","name":"write","inputSchema":{}}' })).rejects.toThrow()
+    await expect(scanTools({ jsonl: '{"name":"read","name":"write","inputSchema":{}}' })).rejects.toThrow('duplicate')
   })
 })

@@ -3,7 +3,7 @@
  * Drafts a manifest from what a scan saw. Every guess carries its reason; nothing in a draft is in force until a person
  * has read it and signed it.
  */
-import { hashOf, isJsonObject, type JsonObject, type ServerManifest, type ToolManifest } from '../../index.ts'
+import { hashOf, type JsonObject, type ServerManifest, type ToolManifest } from '../../index.ts'
 import { toMethodHash } from './catalogue.ts'
 import { guessEffect } from './guess-effect.ts'
 import { guessOutput } from './guess-output.ts'

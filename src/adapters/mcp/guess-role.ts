@@ -90,8 +90,9 @@ function byGraveWord(name: string): Guess<ArgumentRole> | undefined {
 
 function byFormat(schema: JsonObject): Guess<ArgumentRole> | undefined {
   const { format } = schema
-  const role = typeof format === 'string' ? FORMATS.get(format) : undefined
-  if (role !== undefined) return { value: role, why: `its format is \`${String(format)}\`` }
+  const known = typeof format === 'string' ? format : ''
+  const role = FORMATS.get(known)
+  if (role !== undefined) return { value: role, why: `its format is \`${known}\`` }
   const types = typesOf(schema)
   const isNumber = types.length > 0 && types.every((type) => type === 'integer' || type === 'number')
   return isNumber ? { value: 'selector', why: 'it is a number' } : undefined

@@ -11,7 +11,7 @@ const [MOST_NODES, DEEPEST] = [20_000, 64]
 
 /** Characters that nobody sees: format, control, tags, variation selectors, private use, blank letters. */
 const HIDDEN =
-  /[\p{Cf}\p{Co}\p{Cn}\u{115f}\u{1160}\u{3164}\u{ffa0}\u{fe00}-\u{fe0e}\u{e0000}-\u{e0fff}]|(?![\n\r\t])\p{Cc}/gu
+  /\p{Cf}|\p{Co}|\p{Cn}|\u{115f}|\u{1160}|\u{3164}|\u{ffa0}|[\u{fe00}-\u{fe0e}]|[\u{e0000}-\u{e0fff}]|(?![\n\r\t])\p{Cc}/gu
 const SPEAKS: readonly RegExp[] = [
   /\bignore (?:all|any|the|previous|prior|other)\b/iu,
   /\bdo not (?:tell|mention|inform|reveal|ask|show)\b/iu,
@@ -95,13 +95,13 @@ const CONFUSABLE: ReadonlyMap<string, string> = new Map(
   'аa еe оo рp сc хx уy іi ѕs ԁd ɡg ʟl нh кk мm тt вb ոn υu ν v αa οo ρp ιi κk τt'
     .split(' ')
     .flatMap((pair): [string, string][] => {
-      const [from = '', to = ''] = pair
+      const [from = '', to = ''] = Array.from(pair)
       return from === '' || to === '' ? [] : [[from, to]]
     }),
 )
 
 function toSkeleton(name: string): string {
-  const plain = [...name.normalize('NFKC').replaceAll(HIDDEN, '')].map(
+  const plain = Array.from(name.normalize('NFKC').replaceAll(HIDDEN, '')).map(
     (char) => CONFUSABLE.get(char.toLowerCase()) ?? char,
   )
   return toWords(plain.join('')).join('').replaceAll('0', 'o').replaceAll(/[1i]/gu, 'l').replaceAll('rn', 'm')
