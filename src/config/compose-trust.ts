@@ -5,14 +5,14 @@
 import type { Clock } from '../ports/clock.ts'
 import type { Trust } from '../server/trust/delegations.ts'
 import { fetchJson } from '../server/trust/fetch-json.ts'
-import { createIssuerJwks } from '../server/trust/issuer-jwks.ts'
+import { createOutsideJwks } from '../server/trust/outside-jwks.ts'
 import type { TrustConfig } from './trust.ts'
 
 /** Fetches nothing yet: an issuer that is away keeps nobody from serving. */
 export function createTrust({ issuers, signed }: TrustConfig, clock: Clock): Trust {
   return {
     issuers: issuers.map((each) => {
-      const keys = createIssuerJwks({
+      const keys = createOutsideJwks({
         issuer: each.issuer,
         clock,
         fetchDocument: fetchJson,

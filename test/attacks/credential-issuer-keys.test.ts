@@ -10,7 +10,7 @@ import { afterAll, beforeEach, describe, expect, it } from 'vitest'
 import { parseConfig } from '../../src/config/load.ts'
 import { findOutsideKey, parseOutsideKeys, verifyOutside } from '../../src/crypto/outside-keys.ts'
 import { fetchJson, isFetchable } from '../../src/server/trust/fetch-json.ts'
-import { createIssuerJwks, type IssuerJwks } from '../../src/server/trust/issuer-jwks.ts'
+import { createOutsideJwks, type OutsideJwks } from '../../src/server/trust/outside-jwks.ts'
 import { asJson } from '../../src/core/json.ts'
 import type { Json, JsonObject } from '../../src/index.ts'
 import {
@@ -23,7 +23,7 @@ import {
 
 const issuers: OutsideIssuer[] = []
 let issuer: OutsideIssuer
-let keys: IssuerJwks
+let keys: OutsideJwks
 let now = 0
 
 beforeEach(async () => {
@@ -36,8 +36,8 @@ afterAll(async () => {
   for (const each of issuers) await each.close()
 })
 
-const of = (url: string, jwks?: string): IssuerJwks =>
-  createIssuerJwks({
+const of = (url: string, jwks?: string): OutsideJwks =>
+  createOutsideJwks({
     issuer: url,
     clock: { now: () => now },
     fetchDocument: fetchJson,

@@ -3,7 +3,6 @@
  */
 import { spawn } from 'node:child_process'
 import { cpSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -11,18 +10,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { isJsonObject, parseJson, type Json, type JsonObject } from '../../src/index.ts'
 import { installFramework } from '../adapters/install-framework.ts'
 import { openCredential } from '../attacks/wire.ts'
+import { findPort } from '../support/find-port.ts'
 import { createInstallation, type Installation } from '../support/installation.ts'
 import { acceptOrders, NOTE, ORDERS, ORDERS_GRANT, ORDERS_YAML, READ } from '../support/orders-audience.ts'
 
 const installed = await installFramework(import.meta.dirname)
-
-async function findPort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  return typeof address === 'object' && address !== null ? address.port : 0
-}
 
 async function runClients(folder: string, input: JsonObject): Promise<JsonObject> {
   const script = join(folder, 'clients.mjs')

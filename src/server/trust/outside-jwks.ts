@@ -8,7 +8,7 @@ import { InputError, isJsonObject, UnavailableError } from '../../index.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { FetchDocument } from './fetch-json.ts'
 
-export interface IssuerJwks {
+export interface OutsideJwks {
   /**
    * The key that `kid` names for `alg`; undefined when the issuer has none. Throws `UnavailableError` when the issuer cannot be
    * asked and what is known of it is too old to be believed.
@@ -16,7 +16,7 @@ export interface IssuerJwks {
   find(kid: string | undefined, alg: OutsideAlgorithm): Promise<OutsideKey | undefined>
 }
 
-export interface IssuerJwksOptions {
+export interface OutsideJwksOptions {
   readonly issuer: string
   /** Where the keys are; absent: where the issuer says, on its own origin. */
   readonly jwks?: string
@@ -34,7 +34,7 @@ interface Known {
   readonly at: number
 }
 
-export function createIssuerJwks(options: IssuerJwksOptions): IssuerJwks {
+export function createOutsideJwks(options: OutsideJwksOptions): OutsideJwks {
   const { clock } = options
   let known: Known | undefined
   let asking: Promise<Known> | undefined
@@ -62,7 +62,7 @@ export function createIssuerJwks(options: IssuerJwksOptions): IssuerJwks {
   }
 }
 
-async function fetchKeys(options: IssuerJwksOptions): Promise<readonly OutsideKey[]> {
+async function fetchKeys(options: OutsideJwksOptions): Promise<readonly OutsideKey[]> {
   const { fetchDocument, jwks } = options
   const url = jwks === undefined ? await discover(options) : new URL(jwks)
   try {
@@ -79,7 +79,7 @@ async function fetchKeys(options: IssuerJwksOptions): Promise<readonly OutsideKe
  * OpenID Connect Discovery §4: the document names the very issuer that was asked (mix-up), and keys on the same origin, so that
  * no document can send us elsewhere.
  */
-async function discover({ issuer, fetchDocument }: IssuerJwksOptions): Promise<URL> {
+async function discover({ issuer, fetchDocument }: OutsideJwksOptions): Promise<URL> {
   const found = await fetchDocument(new URL(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`))
   const { issuer: said, jwks_uri: uri } = isJsonObject(found) ? found : {}
   if (said !== issuer) throw new UnavailableError(`\`${issuer}\` says that it is another issuer`)
