@@ -11,14 +11,19 @@ import { createAuthzenEngine } from '../src/engines/authzen.ts'
 import { createCedarEngine } from '../src/engines/cedar.ts'
 import { createOpaEngine } from '../src/engines/opa.ts'
 import { createOpaWasmEngine } from '../src/engines/opa-wasm.ts'
+import { createTopazEngine } from '../src/engines/topaz.ts'
 import type { Engine, EngineDocument, PolicyVerdict } from '../src/index.ts'
 import { sampleDocument } from '../src/testing/index.ts'
-import { CERBOS_INPUT, startCerbos } from '../test/engines/engines.ts'
+import { CERBOS_INPUT, startCerbos, startOpaAuthzen } from '../test/support/authzen-servers.ts'
 import { findEngine, startOpa } from '../test/support/engine-servers.ts'
+import { startTopaz } from '../test/support/topaz-server.ts'
 import { toCedar, toCerbos, toRego } from './engine-policies.ts'
 
 const COUNTS = [5, 50, 500]
 const timeoutMs = 10_000
+const TOPAZ_RULE =
+  'package front\nallowed := value if value := data.bench.decision.allow with input as input.resource\n'
+const AUTHZEN_RULE = 'package front\nallowed := data.bench.decision.allow\n'
 
 interface Row {
   readonly engine: string
@@ -38,6 +43,10 @@ async function startAll(folder: string, count: number): Promise<readonly Running
   const started: Running[] = [await startCedar(count)]
   const opa = findEngine('opa')
   if (opa !== undefined) started.push(await startWasm(folder, count, opa), await startServer(folder, count, opa))
+  const topaz = findEngine('topazd')
+  if (topaz !== undefined) started.push(await startTopazWith(folder, count, topaz))
+  const plugin = findEngine('opa-authzen-plugin')
+  if (plugin !== undefined) started.push(await startPlugin(folder, count, plugin))
   const cerbos = await startCerbosWith(folder, count)
   return cerbos === undefined ? started : [...started, cerbos]
 }
@@ -59,6 +68,25 @@ async function startServer(folder: string, count: number, opa: string): Promise<
   const server = await startOpa(opa, [join(folder, `${count}.rego`)])
   const engine = await createOpaEngine({ url: server.url, path: 'bench/decision', timeoutMs })
   return { name: 'opa (server, loopback)', engine, stop: async () => server.stop() }
+}
+
+async function startTopazWith(folder: string, count: number, binary: string): Promise<Running> {
+  const policies = mkdtempSync(join(folder, 'topaz-'))
+  writeFileSync(join(policies, 'bench.rego'), toRego(count))
+  writeFileSync(join(policies, 'topaz.rego'), TOPAZ_RULE)
+  const server = await startTopaz(binary, { policies: [policies] })
+  await server.addUsers({ alice: {} })
+  const engine = await createTopazEngine({ url: server.url, tls: { ca: server.ca }, path: 'front', timeoutMs })
+  return { name: 'topaz (TLS and directory, loopback)', engine, stop: async () => server.stop() }
+}
+
+async function startPlugin(folder: string, count: number, binary: string): Promise<Running> {
+  const policies = mkdtempSync(join(folder, 'plugin-'))
+  writeFileSync(join(policies, 'bench.rego'), toRego(count))
+  writeFileSync(join(policies, 'front.rego'), AUTHZEN_RULE)
+  const server = await startOpaAuthzen(binary, [policies], { path: 'front', decision: 'allowed' })
+  const engine = await createAuthzenEngine({ url: server.url, timeoutMs })
+  return { name: 'authzen (OPA with its plugin, loopback)', engine, stop: async () => server.stop() }
 }
 
 async function startCerbosWith(folder: string, count: number): Promise<Running | undefined> {

@@ -113,7 +113,9 @@ function readBody({ status, body }: EngineResponse): JsonObject {
 function toAnswer({ decision, context = {} }: JsonObject): JsonAnswer {
   if (typeof decision !== 'boolean') throw new InputError('decision is not a boolean')
   if (!isJsonObject(context)) throw new InputError('context is not an object')
-  const { evaluation_id: id, obligations } = context
+  const { evaluation_id: id, obligations, error } = context
+  // How an item of several says that it could not be decided (§7.2.1): a fault, which no approval of a person lifts.
+  if (error !== undefined) throw new InputError('evaluation failed there')
   return {
     outcome: decision ? 'permit' : 'deny',
     policies: [],

@@ -94,6 +94,32 @@ describe('opa', () => {
 describe('topaz', () => {
   const yes: Json = { decisions: [{ decision: 'allowed', is: true }] }
 
+  it('takes a principal whom the directory does not have for undefined, and a refusal of us for a fault', async () => {
+    for (const [code, outcome] of [
+      [5, 'undefined'],
+      [16, 'error'],
+      ['5', 'error'],
+    ] as const) {
+      let asked = 0
+      const { url } = await serve(() => {
+        asked += 1
+        return asked < 3 ? { body: yes } : { status: 401, body: { code, message: 'authentication failed' } }
+      })
+      const engine = await createTopazEngine({ url, path: 'agents.tools', timeoutMs })
+      expect([code, (await engine.evaluate(toDocument())).outcome]).toEqual([code, outcome])
+      await engine.close()
+    }
+  })
+
+  it('is asked at start in the name of nobody, and says when its rule is not there', async () => {
+    const { url, seen } = await serve(() => ({
+      status: 400,
+      body: { message: 'invalid query: invalid rule: "data.a"' },
+    }))
+    await expect(createTopazEngine({ url, path: 'a', timeoutMs })).rejects.toThrow('topaz has no rule `a.allowed`')
+    expect(seen[0]?.body['identity_context']).toEqual({ type: 'IDENTITY_TYPE_NONE' })
+  })
+
   it('gets the subject as identity and the document as resource context', async () => {
     const { url, seen } = await always(yes)
     const engine = await createTopazEngine({ url, path: 'agents.tools', instance: 'prod', timeoutMs })
@@ -168,6 +194,18 @@ describe('authzen', () => {
     const engine = await createAuthzenEngine({ url: `${url}/tenant/`, timeoutMs })
     expect(await engine.evaluate(toDocument())).toMatchObject({ outcome: 'permit', decisionId: 'e-1' })
     expect(seen.at(-1)).toEqual({ path: '/tenant/eval', body: plain })
+  })
+
+  it('takes an item that could not be decided there for a fault, which no approval would lift', async () => {
+    const error = { decision: false, context: { error: { status: 500, message: 'evaluation failed' } } }
+    const { url } = await serve((path, _body, base) =>
+      path.startsWith('/.well-known')
+        ? { body: { ...metadata(base), access_evaluations_endpoint: `${base}/both` } }
+        : { body: { decision: true, evaluations: [error, { decision: true }] } },
+    )
+    const engine = await createAuthzenEngine({ url, evaluations: true, timeoutMs })
+    expect(await engine.evaluate(toDocument())).toMatchObject({ outcome: 'error', fault: 'evaluation failed there' })
+    await engine.close()
   })
 
   it.each([

@@ -29,6 +29,8 @@ export interface TopazEngineOptions extends EngineConnection {
 }
 
 const TARGET = '/api/v2/authz/is'
+/** Of gRPC. */
+const NOT_FOUND = 5
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/
 /** With the identity beside it, which `input` does not arrange. */
 const IDENTITY = 'identity'
@@ -37,20 +39,23 @@ const RESOURCE = 'resource'
 /**
  * Asks once at start. Throws `UnavailableError` when Topaz is away, `ConfigError` when it refuses us or the path is not one.
  * Topaz does not tell which policies it has, so that the version is `unversioned:…`, and keeps the ids of its decisions to
- * its own log. Does not know what its directory says of a subject, nor who may write there.
+ * its own log. A principal whom the directory does not have gets `undefined`. Topaz cannot be asked to let a failing built-in
+ * function fail the query (division by zero, for example): a rule that denies by one is as if it were not there.
+ * Does not know what its directory says of a subject, nor who may write there.
  */
 export async function createTopazEngine(options: TopazEngineOptions): Promise<Engine> {
   const { path, decision = 'allowed', identity = 'sub', instance, input } = options
   assertNames(path, decision)
   const http = createEngineHttp(options)
   const version = toVersion([http.base, instance ?? '', path, decision])
-  const toBody = (who: string, resource: Json): Json => ({
-    identity_context: toIdentity(identity, who),
+  const toBody = (who: JsonObject, resource: JsonObject): Json => ({
+    identity_context: who,
     policy_context: { path, decisions: [decision] },
     ...(instance === undefined ? {} : { policy_instance: { name: instance } }),
     resource_context: resource,
   })
-  const probe = async (): Promise<EngineResponse> => http.probe(TARGET, toBody('', {}))
+  // Of nobody: the directory would not know a name that stands for no principal, and answer as it answers a stranger.
+  const probe = async (): Promise<EngineResponse> => http.probe(TARGET, toBody(toIdentity('none', ''), {}))
   const engine = createJsonEngine({
     kind: 'topaz',
     version: () => version,
@@ -58,12 +63,15 @@ export async function createTopazEngine(options: TopazEngineOptions): Promise<En
     ask: async (asked) => {
       const { [IDENTITY]: who, [RESOURCE]: resource } = isJsonObject(asked) ? asked : {}
       if (typeof who !== 'string' || !isJsonObject(resource)) throw new InputError('resource context is not an object')
-      return toAnswer(await http.post(TARGET, toBody(who, resource)), path, decision)
+      return toAnswer(await http.post(TARGET, toBody(toIdentity(identity, who), resource)), path, decision)
     },
     problems: async () => {
       try {
-        const { status } = await probe()
-        return isAway(status) ? [`topaz is not healthy: status ${status}`] : []
+        const { status, body } = await probe()
+        if (isAway(status)) return [`topaz is not healthy: status ${status}`]
+        return saysInMessage(body, 'invalid rule')
+          ? [`topaz has no rule \`${path}.${decision}\`, look at its bundles and at \`path\` of the engine`]
+          : []
       } catch (cause) {
         return [`topaz: ${cause instanceof Error ? cause.message : 'no answer'}`]
       }
@@ -92,7 +100,7 @@ function toIdentity(identity: TopazIdentity, who: string): JsonObject {
 function toAnswer({ status, body }: EngineResponse, path: string, decision: string): JsonAnswer {
   const policies = [`${path}.${decision}`]
   if (isAway(status)) throw new UnavailableError(`status ${status}`)
-  if (status === 400 && isUndefined(body)) return { outcome: 'undefined', policies: [], obligations: [] }
+  if (isUndefined(status, body)) return { outcome: 'undefined', policies: [], obligations: [] }
   if (status !== 200) throw new InputError(`status ${status}`)
   const decisions = isJsonObject(body) ? body['decisions'] : undefined
   const [only] = isJsonArray(decisions) && decisions.length === 1 ? decisions : []
@@ -102,10 +110,18 @@ function toAnswer({ status, body }: EngineResponse, path: string, decision: stri
   return { outcome: is ? 'permit' : 'deny', policies, obligations: [] }
 }
 
-/** Topaz reports a rule that has no value as a bad query. */
-function isUndefined(body: Json | undefined): boolean {
+/**
+ * Topaz reports a rule that has no value as a bad query, and a principal that its directory does not have as one who is not
+ * authenticated: 401 as for a credential of ours that it refuses, but with the code of gRPC for what was not found.
+ */
+function isUndefined(status: number, body: Json | undefined): boolean {
+  if (status === 401) return isJsonObject(body) && body['code'] === NOT_FOUND
+  return status === 400 && saysInMessage(body, 'undefined results')
+}
+
+function saysInMessage(body: Json | undefined, phrase: string): boolean {
   const message = isJsonObject(body) ? body['message'] : undefined
-  return typeof message === 'string' && message.includes('undefined results')
+  return typeof message === 'string' && message.includes(phrase)
 }
 
 function toVersion(parts: readonly string[]): string {

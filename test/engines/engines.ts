@@ -9,9 +9,10 @@ import { createOpaEngine } from '../../src/engines/opa.ts'
 import { createOpaWasmEngine } from '../../src/engines/opa-wasm.ts'
 import { defaultPolicyFolder, loadPolicyFolder } from '../../src/engines/policy-files.ts'
 import { createTopazEngine } from '../../src/engines/topaz.ts'
-import type { Engine, JsonObject, PolicyVerdict } from '../../src/index.ts'
-import { installFramework } from '../adapters/install-framework.ts'
-import { findEngine, startOpa, startServer, type EngineServer } from '../support/engine-servers.ts'
+import type { Engine, PolicyVerdict } from '../../src/index.ts'
+import { CERBOS_INPUT, startCerbos, startOpaAuthzen } from '../support/authzen-servers.ts'
+import { findEngine, startOpa, type EngineServer } from '../support/engine-servers.ts'
+import { startTopaz } from '../support/topaz-server.ts'
 import { startTopazOver } from './topaz-stand-in.ts'
 
 export interface Started {
@@ -22,13 +23,8 @@ export interface Started {
 
 const POLICIES = join(import.meta.dirname, '..', '..', 'examples', 'policies')
 const TIMEOUT = 20_000
-
-/** How the document is shown to Cerbos: everything under the attributes of one kind of resource. */
-export const CERBOS_INPUT: JsonObject = {
-  subject: { type: '/subject/type', id: '/subject/id', properties: { 'cerbos.roles': ['user'] } },
-  action: { name: '/action/name' },
-  resource: { type: 'agent_action', id: '/resource/id', properties: '/' },
-}
+/** The documents are about principals whom no directory has. */
+const TOPAZ = { path: 'agents.tools', identity: 'manual', timeoutMs: TIMEOUT } as const
 
 /** Where nothing speaks, an engine that only says yes or no says no. */
 export function toWord({ outcome }: PolicyVerdict): string {
@@ -37,8 +33,14 @@ export function toWord({ outcome }: PolicyVerdict): string {
 
 /** Cedar, and beside it all that can be started here. */
 export async function startEngines(): Promise<readonly Started[]> {
-  const made = [await startCedar(), await startWasm(), ...(await startOpaAndTopaz()), ...(await startCerbosEngine())]
-  return made
+  return [
+    await startCedar(),
+    await startWasm(),
+    ...(await startOpaEngine()),
+    ...(await startTopazEngine()),
+    ...(await startOpaAuthzenEngine()),
+    ...(await startCerbosEngine()),
+  ]
 }
 
 async function startCedar(): Promise<Started> {
@@ -52,22 +54,43 @@ async function startWasm(): Promise<Started> {
   return { name: 'opa-wasm', engine, stop: async () => engine.close() }
 }
 
-async function startOpaAndTopaz(): Promise<readonly Started[]> {
+async function startOpaEngine(): Promise<readonly Started[]> {
+  const binary = findEngine('opa')
+  if (binary === undefined) return []
+  const server = await startOpa(binary, [join(POLICIES, 'opa')])
+  const engine = await createOpaEngine({ url: server.url, path: 'agents/decision', timeoutMs: TIMEOUT })
+  return [{ name: 'opa', engine, stop: async () => stopBoth(engine, server) }]
+}
+
+async function startTopazEngine(): Promise<readonly Started[]> {
+  const binary = findEngine('topazd')
+  if (binary === undefined) return startTopazStandIn()
+  const server = await startTopaz(binary, { policies: [join(POLICIES, 'opa'), join(POLICIES, 'topaz')] })
+  const engine = await createTopazEngine({ url: server.url, tls: { ca: server.ca }, ...TOPAZ })
+  return [{ name: 'topaz', engine, stop: async () => stopBoth(engine, server) }]
+}
+
+/** Where Topaz is not built, its wire in front of an OPA with the same policies. */
+async function startTopazStandIn(): Promise<readonly Started[]> {
   const binary = findEngine('opa')
   if (binary === undefined) return []
   const server = await startOpa(binary, [join(POLICIES, 'opa'), join(POLICIES, 'topaz')])
-  const engine = await createOpaEngine({ url: server.url, path: 'agents/decision', timeoutMs: TIMEOUT })
   const front = await startTopazOver(server.url)
-  const topaz = await createTopazEngine({
-    url: front.url,
-    path: 'agents.tools',
-    identity: 'manual',
-    timeoutMs: TIMEOUT,
-  })
-  return [
-    { name: 'opa', engine, stop: async () => stopBoth(engine, server) },
-    { name: 'topaz (stand-in)', engine: topaz, stop: async () => stopBoth(topaz, front) },
-  ]
+  const engine = await createTopazEngine({ url: front.url, ...TOPAZ })
+  const stop = async (): Promise<void> => {
+    await stopBoth(engine, front)
+    await server.stop()
+  }
+  return [{ name: 'topaz (stand-in)', engine, stop }]
+}
+
+async function startOpaAuthzenEngine(): Promise<readonly Started[]> {
+  const binary = findEngine('opa-authzen-plugin')
+  if (binary === undefined) return []
+  const policies = [join(POLICIES, 'opa'), join(POLICIES, 'opa-authzen', 'authzen.rego')]
+  const server = await startOpaAuthzen(binary, policies, { path: 'authzen', decision: 'allow' })
+  const engine = await createAuthzenEngine({ url: server.url, evaluations: true, timeoutMs: TIMEOUT })
+  return [{ name: 'authzen (OPA with its AuthZEN plugin)', engine, stop: async () => stopBoth(engine, server) }]
 }
 
 async function startCerbosEngine(): Promise<readonly Started[]> {
@@ -80,26 +103,4 @@ async function startCerbosEngine(): Promise<readonly Started[]> {
 async function stopBoth(engine: Engine, server: EngineServer): Promise<void> {
   await engine.close()
   await server.stop()
-}
-
-/** Cerbos from npm over a folder of policies; undefined, with a printed notice, where it cannot be installed. */
-export async function startCerbos(folder: string): Promise<EngineServer | undefined> {
-  if (process.platform !== 'linux' || process.arch !== 'x64') {
-    console.info('skipped: Cerbos is installed for Linux on x64 only')
-    return undefined
-  }
-  const installed = await installFramework(join(import.meta.dirname, 'cerbos'))
-  if (installed === undefined) return undefined
-  const command = join(installed, 'node_modules', '@cerbos', 'cerbos-linux-x64', 'cerbos-linux-x64')
-  return startServer((port) => {
-    const settings = {
-      'server.httpListenAddr': `127.0.0.1:${port}`,
-      'server.grpcListenAddr': 'unix:' + join(installed, `grpc-${process.pid}-${port}.sock`),
-      'storage.driver': 'disk',
-      'storage.disk.directory': folder,
-      'telemetry.disabled': 'true',
-    }
-    const set = Object.entries(settings).map(([name, value]) => `--set=${name}=${value}`)
-    return { command, args: ['server', '--log-level=error', ...set] }
-  })
 }

@@ -1,8 +1,7 @@
 /**
  * @module
- * Topaz cannot be built from the module proxy that this was made with, so that its authorizer is played by a front over a
- * real OPA: the input as Topaz arranges it (`identity`, `policy`, `resource`), one boolean rule, and its answer for a rule
- * that has no value. Written from its source; what a directory would add is not played.
+ * Where Topaz is not built, its authorizer is played by a front over a real OPA: the input as Topaz arranges it (`identity`,
+ * `policy`, `resource`), one boolean rule, and its answer for a rule that has no value. No directory is played.
  */
 import { createEngineHttp } from '../../src/engines/http-client.ts'
 import { createServer } from 'node:http'

@@ -16,6 +16,7 @@ import type { Engine, EngineDocument, Json } from '../../src/index.ts'
 import { toDocument } from '../fixtures/engine-request.ts'
 import { findEngine, startOpa, type EngineServer } from '../support/engine-servers.ts'
 import { startStandIn } from '../support/stand-in.ts'
+import { startTopaz, type TopazServer } from '../support/topaz-server.ts'
 
 interface Vector {
   readonly name: string
@@ -80,6 +81,29 @@ describe.skipIf(binary === undefined)('opa', () => {
     expect([result.type, JSON.parse(result.json)]).toEqual([rego, value])
   })
 })
+
+const topazd = findEngine('topazd')
+
+describe.skipIf(topazd === undefined)('topaz', () => {
+  let server: TopazServer
+  beforeAll(async () => {
+    const policies = ['test/fixtures/engines/contract', 'test/fixtures/engines/topaz']
+    server = await startTopaz(topazd ?? '', { policies })
+  }, 60_000)
+  afterAll(async () => server?.stop())
+
+  it.each(vectors)('$name', async ({ value, rego }) => {
+    const answer: { readonly response: { readonly result: readonly Bound[] } } = JSON.parse(
+      JSON.stringify(await server.query('x = data.topaz.seen', withValue(value))),
+    )
+    const { x } = answer.response.result[0]?.bindings ?? {}
+    expect([x?.type, JSON.parse(x?.json ?? '')]).toEqual([rego, value])
+  })
+})
+
+interface Bound {
+  readonly bindings: { readonly x: { readonly type: string; readonly json: string } }
+}
 
 describe('the wire', () => {
   const permit = { result: true, decision: true, decisions: [{ decision: 'allowed', is: true }] }

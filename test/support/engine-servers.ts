@@ -50,9 +50,11 @@ interface Launch {
 export async function startServer(launch: (port: number) => Launch): Promise<EngineServer> {
   const port = await findPort()
   const { command, args, scheme = 'http' } = launch(port)
-  const child = spawn(command, [...args], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const child = spawn(command, [...args], { stdio: ['ignore', 'pipe', 'pipe'] })
   let said = ''
-  child.stderr.on('data', (chunk: Buffer) => (said = `${said}${chunk.toString()}`.slice(-2_000)))
+  const hear = (chunk: Buffer): string => (said = `${said}${chunk.toString()}`.slice(-2_000))
+  child.stdout.on('data', hear)
+  child.stderr.on('data', hear)
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()))
   const stop = async (): Promise<void> => {
     child.kill('SIGKILL')
@@ -66,7 +68,8 @@ export async function startServer(launch: (port: number) => Launch): Promise<Eng
   throw new Error(`${command} did not start: ${said}`)
 }
 
-async function findPort(): Promise<number> {
+/** A port that was free a moment ago. */
+export async function findPort(): Promise<number> {
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const address = server.address()
