@@ -4,6 +4,7 @@
  */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 
+import { generateKey, importKey } from '../../src/crypto/keys.ts'
 import { connectAgent, type Agent, type Saw } from '../support/agent.ts'
 import { createInstallation, type Installation, type Name } from '../support/installation.ts'
 import { startRecordingUpstream, type RecordingUpstream } from '../support/recording-upstream.ts'
@@ -51,6 +52,9 @@ describe('the key of an approver', () => {
 describe('the key of an operator', () => {
   it('vouches for no manifest any more', async () => {
     expect(await agent.call('read_record', { id: 'r1' })).toMatchObject({ ok: true })
+    // The last admin cannot be revoked.
+    const jwk = { ...importKey(generateKey('Ed25519')).jwk }
+    await installation.control('operator', 'key.enrol', { role: 'operator', name: 'second', jwk, roles: ['admin'] })
     await revoke('operator')
     await vi.waitFor(async () =>
       expect(await agent.call('read_record', { id: 'r1' })).toMatchObject({ reason: 'scope.unknown-tool' }),

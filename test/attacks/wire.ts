@@ -167,6 +167,21 @@ export function withBody(request: WireRequest, text: string): WireRequest {
 
 /** The JSON document of an answer. */
 export function documentOf({ text }: WireAnswer): JsonObject {
-  const value = parseJson(text.slice(text.indexOf('\r\n\r\n') + 4), { numbers: 'any' })
+  const end = text.indexOf('\r\n\r\n')
+  const body = text.slice(end + 4)
+  const chunked = /^transfer-encoding: chunked$/im.test(text.slice(0, end))
+  const value = parseJson(chunked ? joinChunks(Buffer.from(body)) : body, { numbers: 'any' })
   return isJsonObject(value) ? value : {}
+}
+
+/** The content of a chunked body (RFC 9112 section 7.1), which the listener sends where an answer was not ready at once. */
+function joinChunks(body: Buffer): string {
+  const parts: Buffer[] = []
+  for (let at = 0; ;) {
+    const line = body.indexOf('\r\n', at)
+    const size = Number.parseInt(body.toString('latin1', at, line), 16)
+    if (line < 0 || !(size > 0)) return Buffer.concat(parts).toString()
+    parts.push(body.subarray(line + 2, line + 2 + size))
+    at = line + 2 + size + 2
+  }
 }

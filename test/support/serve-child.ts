@@ -33,11 +33,13 @@ export async function startServeUnder(
   env: Readonly<Record<string, string>>,
   ...options: readonly string[]
 ): Promise<ServeChild> {
-  const command = [process.execPath, MAIN, 'serve', '--config', join(dir, 'unbearer.yaml'), '--json', ...options]
+  const serve = [process.execPath, MAIN, 'serve', '--config', join(dir, 'unbearer.yaml'), '--json', ...options]
+  // Given by `env`, which is not under it itself: a library that is preloaded may hide from what its first process starts.
+  const command = ['env', ...Object.entries(env).map(([name, value]) => `${name}=${value}`), ...serve]
   // A limit on the size of files then makes writes fail, as a full disk does, and does not end the process.
   const child = spawn('sh', ['-c', `trap '' XFSZ; exec "$0" "$@"`, ...command], {
     cwd: dir,
-    env: { ...process.env, ...env },
+    env: process.env,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const chunks: string[] = []

@@ -261,7 +261,7 @@ describe('the process of a stdio server', () => {
   it('gets a minimal environment', async () => {
     const harness = await start(stdioUpstream('fixture'))
     const names = await textOf(await harness.connect('fixture'), 'env')
-    expect(JSON.parse(names)).toEqual([{ type: 'text', text: 'FIXTURE,HOME,PATH,SECRET_OF_UPSTREAM' }])
+    expect(JSON.parse(names)).toEqual([{ type: 'text', text: 'FIXTURE,HOME,PATH,SECRET_OF_UPSTREAM,UNBEARER_SPAWNED' }])
   })
 
   it('fails its calls when it crashes, and is not started again within the session', async () => {
