@@ -26,6 +26,7 @@ import { whyCommand } from './why.ts'
 import { policyCommands, wrongCommand } from './cases.ts'
 import { auditCommands } from './audits.ts'
 import { toolCommands } from './scans.ts'
+import { toolChangesCommand } from './tool-changes.ts'
 import { demoCommand, effectsCommand } from './wired.ts'
 
 export const COMMANDS: readonly Command[] = [
@@ -42,6 +43,7 @@ export const COMMANDS: readonly Command[] = [
   mcpCommand,
   connectCommand,
   ...toolCommands,
+  toolChangesCommand,
   ...approvalCommands,
   revokeCommand,
   ...modeCommands,

@@ -19,6 +19,7 @@ import { EVIDENCE_CLASSES } from '../core/retention.ts'
 import { parseEntry } from '../core/parse-entry.ts'
 import { isSealedKey } from '../crypto/sealed-key.ts'
 import { toTime } from './command.ts'
+import { listStanding } from './tool-changes.ts'
 
 /** `bad` must be mended; `note` is something to know. */
 export interface Symptom {
@@ -46,7 +47,18 @@ export async function examineFiles(config: Config): Promise<readonly Symptom[]> 
     ...(await examineEvidence(config)),
     ...(await examineLog(config)),
     ...(await examineSpace(config)),
+    ...(await examineTools(config)),
   ]
+}
+
+/** What the last sessions saw; a manifest that cannot be read is told where it is read for good. */
+async function examineTools({ manifests }: Config): Promise<readonly Symptom[]> {
+  const seen = await listStanding(manifests).catch(() => [])
+  return seen.flatMap(({ server, changes }) =>
+    changes.map(({ tool, change }) =>
+      bad(`tool ${tool} of ${server} was ${change} since it was accepted: \`unbearer tools changes\``),
+    ),
+  )
 }
 
 function examineDeployment(config: Config): readonly Symptom[] {

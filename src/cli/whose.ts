@@ -12,7 +12,7 @@ import { listInstallations, type UserInstallation } from './user-installations.t
 
 /** Ids are drawn at random, so that at most one installation knows one. */
 const BY_ID: readonly string[] = ['why', 'wrong', 'approvals show', 'approvals approve', 'approvals deny']
-const OF_ALL: readonly string[] = ['approvals list', 'doctor', 'report', 'revoke', 'grant list']
+const OF_ALL: readonly string[] = ['approvals list', 'doctor', 'report', 'revoke', 'grant list', 'tools changes']
 
 /** Runs the command where it belongs. Throws what the command throws. */
 export async function runWhere(call: Call): Promise<Answer> {

@@ -3,7 +3,7 @@
  * What stands behind `unbearer mcp`: an installation of the user, served in this process, with an agent key, a grant and a
  * manifest that are made the first time. What a person has changed since stays as it is.
  */
-import { rmSync, writeFileSync } from 'node:fs'
+import { rmSync, watch, writeFileSync } from 'node:fs'
 
 import { serveInstallation, type Serving } from '../config/listen.ts'
 import { loadConfig, type Config } from '../config/load.ts'
@@ -46,6 +46,8 @@ export interface Wrapped {
 const KEEP_MS = 5 * 60_000
 /** How long what is under way may take to end once the client has gone. */
 const DRAIN_MS = 1_000
+/** How long a folder must be still before it is read, in milliseconds. */
+const SETTLED_MS = 100
 
 /**
  * Opens it. Throws `ConfigError` when the installation cannot be used, `UnavailableError` when the server does not answer. Does
@@ -60,12 +62,14 @@ export async function openWrapped(options: WrapOptions): Promise<Wrapped> {
     const accepted = await ensureManifest(setup)
     const direct = createDirectFetch(options.name, serving, caller)
     writePort(config, serving)
+    const stopWatching = watchManifests(config, serving, options.report)
     return {
       url: `${serving.origin}/mcp/${options.name}`,
       fetch: direct.fetch,
       says: toSaid(options, config, serving, accepted),
       async close() {
         direct.stop()
+        stopWatching()
         rmSync(portFile(config), { force: true })
         await serving.close({ drainMs: DRAIN_MS })
       },
@@ -146,6 +150,29 @@ function keep(fetch: Fetch, url: string, id: string): void {
   fetch(url, { method: 'POST', headers, body })
     .then(async (response) => response.body?.cancel())
     .catch(() => undefined)
+}
+
+/** What a person accepts at one place counts at all: the folder is shared. A file that cannot be used changes nothing. */
+function watchManifests({ manifests }: Config, { composed }: Serving, report: WrapOptions['report']): () => void {
+  let soon: NodeJS.Timeout | undefined
+  const reload = (): void => {
+    composed.manifests.reload().catch((fault: unknown) => report('manifests', fault))
+  }
+  try {
+    const watcher = watch(manifests, { persistent: false }, (_event, name) => {
+      if (name === null || !/\.ya?ml$/.test(name)) return
+      clearTimeout(soon)
+      soon = setTimeout(reload, SETTLED_MS)
+    })
+    watcher.on('error', (fault) => report('manifests', fault))
+    return () => {
+      clearTimeout(soon)
+      watcher.close()
+    }
+  } catch (fault) {
+    report('manifests', fault)
+    return () => undefined
+  }
 }
 
 /** Commands for people find the listener here: the port is another each time. */

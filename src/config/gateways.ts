@@ -7,6 +7,7 @@ import type { Clock } from '../ports/clock.ts'
 import type { Pep } from '../ports/pep.ts'
 import type { Gateway } from '../server/app.ts'
 import type { Config, Upstream } from './load.ts'
+import { createToolWatch } from './tool-watch.ts'
 
 export interface GatewaysOptions {
   readonly pep: Pep
@@ -59,6 +60,7 @@ export async function createGateways(config: Config, options: GatewaysOptions): 
           limits: { messageBytes },
           onProblem: (problem) =>
             options.report(`upstream ${problem.upstream}`, `${problem.reason} ${problem.message}`),
+          onTools: createToolWatch(settings.manifests, options),
         })
         return [upstream.name, { from, gateway, running: 0 }]
       }),

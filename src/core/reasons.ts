@@ -174,7 +174,11 @@ export const REASONS: Readonly<Record<Reason, ReasonRow>> = {
   ),
   'intent.object-mismatch': row(APPROVAL, true, 'the call touches things that its stated intent does not name; ' + ASK),
   'scope.unknown-tool': row(FORBIDDEN, false, 'this tool was not accepted by an operator'),
-  'scope.tool-changed': row(FORBIDDEN, false, 'this tool has changed since an operator accepted it'),
+  'scope.tool-changed': row(
+    FORBIDDEN,
+    false,
+    'this tool has changed since an operator accepted it; a person sees how with `unbearer tools changes`',
+  ),
   'scope.no-grant': row(FORBIDDEN, false, 'the principal has granted nothing that covers this'),
   'scope.grant-expired': row(FORBIDDEN, false, 'the grant is not valid at this time'),
   'scope.operation': row(FORBIDDEN, false, 'the grant does not cover this operation'),

@@ -34,6 +34,8 @@ export interface CatalogueOptions {
   readonly connection: UpstreamConnection
   readonly clock: { now(): number }
   readonly newId: () => string
+  /** Told of every list that was read whole. */
+  readonly onList?: (tools: readonly ListedTool[]) => void
 }
 
 const TOOLS = { method: 'tools/list', member: 'tools' }
@@ -42,7 +44,7 @@ const AGE = 5 * 60_000
 const ATTEMPTS = 3
 
 /** Creates the catalogue of one connection. Concurrent readers share one reading. */
-export function createCatalogue({ connection, clock, newId }: CatalogueOptions): Catalogue {
+export function createCatalogue({ connection, clock, newId, onList }: CatalogueOptions): Catalogue {
   let known: { readonly list: ToolList; readonly at: number } | undefined
   let reading: Promise<ToolList> | undefined
   let generation = 0
@@ -53,6 +55,7 @@ export function createCatalogue({ connection, clock, newId }: CatalogueOptions):
       // A change that was announced while the pages were read makes them a mixture.
       if (begun !== generation) continue
       known = { list, at: clock.now() }
+      onList?.([...list.tools.values()])
       return list
     }
     throw new UnavailableError('the tools of the server keep changing')

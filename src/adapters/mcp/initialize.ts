@@ -61,7 +61,12 @@ function open({ options, upstream }: InitializeInput): Opened {
     },
     onProblem: (reason, message) => options.onProblem?.({ upstream: upstream.name, reason, message }),
   })
-  catalogue = createCatalogue({ connection, clock: options.clock, newId: () => options.pep.newId() })
+  catalogue = createCatalogue({
+    connection,
+    clock: options.clock,
+    newId: () => options.pep.newId(),
+    onList: (tools) => options.onTools?.(upstream.name, tools),
+  })
   return { connection, catalogue, signals }
 }
 

@@ -2,7 +2,7 @@
  * @module
  * The shapes of the MCP gateway plane.
  */
-import type { Caller, Pep, Reason } from '../../index.ts'
+import type { Caller, JsonObject, Pep, Reason } from '../../index.ts'
 
 /** One tool server behind the gateway: a command (stdio) or a URL (streamable HTTP), exactly one of the two. */
 export interface UpstreamConfig {
@@ -31,6 +31,15 @@ export interface GatewayOptions {
   readonly clock: { now(): number }
   readonly limits: { readonly messageBytes: number }
   readonly onProblem?: (problem: Problem) => void
+  /** Told of every list of tools that was read in a session, whole. */
+  readonly onTools?: (upstream: string, tools: readonly SeenTool[]) => void
+}
+
+/** A tool as a server showed it in one session; `hash` is absent where the descriptor has no RFC 8785 form. */
+export interface SeenTool {
+  readonly name: string
+  readonly descriptor: JsonObject
+  readonly hash?: string
 }
 
 export interface GatewayInput {
