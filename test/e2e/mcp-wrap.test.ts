@@ -108,7 +108,9 @@ describe('unbearer mcp', () => {
       expect((await next.call('read_note', { id: '7', unbearer_intent: MINE })).text).toContain('scope.tool-changed')
       expect((await next.call('read_all', { id: '7', unbearer_intent: THEIRS })).text).toContain('scope.unknown-tool')
       expect(JSON.stringify(await next.client.listTools())).not.toContain('evil@example.test')
-      expect(next.stderr()).toContain('a tool was changed since the manifest was accepted, `read_note`: description')
+      await expect
+        .poll(() => next.stderr(), { timeout: 10_000 })
+        .toContain('a tool was changed since the manifest was accepted, `read_note`: description')
       const shown = await home.run('tools', 'changes')
       expect(shown.exit).toBe(1)
       expect(shown.out).toContain('- description: "Reads one note."')
