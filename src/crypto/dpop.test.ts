@@ -1,15 +1,17 @@
 import { createHmac } from 'node:crypto'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, readFileSync } from 'node:fs'
 
 import { calculateJwkThumbprint, exportJWK, importJWK, SignJWT } from 'jose'
 import { describe, expect, it } from 'vitest'
 
 import { canonicalize } from '../core/canonical.ts'
-import { ACTION_TYP, SESSION_TYP } from '../core/credential.ts'
+import { ACTION_TYP, REDEMPTION_TYP, SESSION_TYP } from '../core/credential.ts'
 import type { JsonObject } from '../core/json.ts'
 import { DPOP_TYP, signDpop, verifyDpop, type VerifyDpop } from './dpop.ts'
+import { HEARTBEAT_TYP } from './heartbeat.ts'
 import { signJwt, signJws, verifyJwt } from './jwt.ts'
 import { generateKey, importKey, signBytes, type KeyPair } from './keys.ts'
+import { GRANT_TYP } from './signed-grant.ts'
 
 const NOW = 1_790_000_000_000
 const IAT = NOW / 1000
@@ -240,8 +242,18 @@ describe('what is refused', () => {
 })
 
 /** Each of our types in both forms of header: as we make it, and as a proof would have to look. */
-const TYPES = [ACTION_TYP, SESSION_TYP, DPOP_TYP, 'secevent+jwt', 'oauth-id-jag+jwt', 'JWT', 'at+jwt']
+const OURS = [ACTION_TYP, SESSION_TYP, REDEMPTION_TYP, HEARTBEAT_TYP, GRANT_TYP, DPOP_TYP]
+const TYPES = [...OURS, 'secevent+jwt', 'wit+jwt', 'wpt+jwt', 'oauth-id-jag+jwt', 'JWT', 'at+jwt']
 const PAIRS = TYPES.flatMap((made) => TYPES.filter((read) => read !== made).map((read) => [made, read] as const))
+
+it('every type that this package knows is among them', () => {
+  const known = globSync('src/**/*.ts').flatMap((file) =>
+    file.endsWith('.test.ts')
+      ? []
+      : [...readFileSync(file, 'utf8').matchAll(/'([a-z-]+\+jwt)'/g)].map((found) => found[1]),
+  )
+  expect(known.filter((type) => type === undefined || !TYPES.includes(type))).toEqual([])
+})
 
 describe('types are not taken for one another', () => {
   it.each(PAIRS)('%s for %s', (made, read) => {
