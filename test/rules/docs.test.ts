@@ -123,7 +123,7 @@ describe('the documents', () => {
     },
   )
 
-  it.each(written('yaml').filter(([, { text }]) => /^(upstreams|engine|mode):/m.test(text)))(
+  it.each(written('yaml').filter(([, { text }]) => /^(upstreams|engine|mode|audiences|trust):/m.test(text)))(
     'hold configurations that parse: %s',
     (_name, { text }) => {
       const whole = /^issuer:/m.test(text) ? text : `issuer: https://unbearer.example\ndeployment: same-user\n${text}`
