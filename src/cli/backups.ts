@@ -163,7 +163,8 @@ async function restoreBackup(call: Call): Promise<Answer> {
       : `the head outside had ${outside.size} entries: ${lost} are lost`,
     ...toVoidedLines(voided, call.flag('keep-budgets')),
     `${merged} revocations came back from the journal outside; if that was lost too, revoke again what was revoked since ${at}`,
-    `keys, grants and tools of after ${at} have to be enrolled, issued and accepted again`,
+    `keys, grants, tools, cases and break-glass plans of after ${at} are gone: enrol, issue, accept, record, prepare again`,
+    `agents that were suspended after ${at} are not any more: \`unbearer revoke actor NAME\` for those that must not go on`,
     ...aside.map((path) => `put aside: ${path}`),
   ]
   const json = { dir, createdAt: manifest.createdAt, entries: manifest.log.entries, outside, lost, merged }

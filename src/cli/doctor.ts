@@ -41,7 +41,9 @@ async function doctor(call: Call): Promise<Answer> {
   const { loadConfig } = await import('../config/load.ts')
   const address = await toAddress(call, 'operator')
   const isAway = 'server' in address.at && !(await isReadable(call.config))
-  const symptoms = isAway ? await askServer(address) : await examineHere(await loadConfig(call.config), address)
+  const found = isAway ? await askServer(address) : await examineHere(await loadConfig(call.config), address)
+  // What keeps the store from being opened is often what the files showed already.
+  const symptoms = found.filter(({ what }, i) => found.findIndex((other) => other.what === what) === i)
   const healthy = symptoms.every(({ level }) => level !== 'bad')
   const marks = { good: 'ok  ', note: 'note', bad: 'BAD ' }
   const text = symptoms.map(({ level, what }) => `${marks[level]}  ${toDisplayText(what)}`).join('\n')

@@ -4,7 +4,9 @@
  */
 import { request as askPlain, type IncomingMessage } from 'node:http'
 import { request as askTls, type RequestOptions } from 'node:https'
+import { setTimeout } from 'node:timers/promises'
 
+import { parseDuration } from '../config/durations.ts'
 import type { Config } from '../config/load.ts'
 import { UnavailableError } from '../core/errors.ts'
 import { isJsonObject } from '../core/json.ts'
@@ -14,15 +16,16 @@ import { toText, type Answer, type Call, type Command } from './command.ts'
 
 export const readyCommand: Command = {
   words: 'ready',
-  usage: '[--config FILE]',
+  usage: '[--wait TIME]',
   summary: 'ask the server of this configuration whether it is ready',
   about: [
     'Asks /readyz at the address of the configuration, on this machine: exit code 0 when it takes requests, 1 when it says why',
     'not (it is stopping, the disk takes no commit, an engine does not answer), 2 when nobody answers within four seconds.',
+    'With `--wait` it asks again until the server is ready or the time is over, for whoever has just started one.',
     'For health checks. It signs nothing, and does not verify whose certificate answers: it learns no more than yes or no.',
   ].join('\n'),
-  example: 'unbearer ready --config /var/lib/unbearer/unbearer.yaml',
-  options: [],
+  example: ['unbearer ready --config /var/lib/unbearer/unbearer.yaml', 'unbearer ready --wait 30s'].join('\n'),
+  options: [{ name: 'wait', value: 'TIME', about: 'how long to wait for it, for example `30s` (default: not at all)' }],
   operands: [0, 0],
   run: ready,
 }
@@ -30,9 +33,27 @@ export const readyCommand: Command = {
 const WAIT_MS = 4_000
 const MOST_BYTES = 65_536
 
+/** How often it is asked while waiting, in milliseconds. */
+const AGAIN_MS = 200
+
 async function ready(call: Call): Promise<Answer> {
   const { loadConfig } = await import('../config/load.ts')
   const config = await loadConfig(call.config)
+  const wait = call.text('wait')
+  const until = performance.now() + (wait === undefined ? 0 : parseDuration(wait, '`--wait`'))
+  for (;;) {
+    const isLast = performance.now() >= until
+    try {
+      const answer = await askOnce(config)
+      if (answer.exit === 0 || isLast) return answer
+    } catch (fault) {
+      if (isLast) throw fault
+    }
+    await setTimeout(AGAIN_MS)
+  }
+}
+
+async function askOnce(config: Config): Promise<Answer> {
   const { status, text } = await ask(config)
   const answer = readAnswer(text)
   const problems = isJsonObject(answer) && isJsonArray(answer['problems']) ? answer['problems'] : []
