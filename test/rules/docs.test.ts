@@ -48,7 +48,7 @@ function commandsOf({ text }: Block): readonly (readonly string[])[] {
   return text
     .replaceAll('\\\n', ' ')
     .split('\n')
-    .map((line) => line.replace(/ +#.*$/, '').replace(/ +[&<>|].*$/, ''))
+    .map((line) => line.replace(/ +#.*$/, '').replace(/ +\d?[&<>|].*$/, ''))
     .filter((line) => /^(npx )?unbearer /.test(line))
     .map((line) => [...line.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g)].map((word) => word[1] ?? word[2] ?? word[3] ?? ''))
     .map((words) => words.slice(words[0] === 'npx' ? 2 : 1))
