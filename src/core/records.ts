@@ -76,6 +76,10 @@ export const ISSUER_KEYS_RECORD = 'issuer-keys'
 export const ISSUED_PREFIX = 'issued/'
 /** `Issued`, of an action credential that another process redeems, in the order of its `iat`; gone once redeemed. */
 export const issuedRecord = (iat: number, jti: string): string => `${ISSUED_PREFIX}${padded(iat)}/${part(jti)}`
+/** Milliseconds since the epoch: when the issuer of this principal said that they were signed out. By a hash of who it is. */
+export const signOutRecord = (hash: string): string => `signed-out/${part(hash)}`
+/** Up to which revocation a receiver of security events was told. */
+export const eventCursorRecord = (receiver: string): string => `event-cursor/${part(receiver)}`
 /** The mode in which an upstream was last served. */
 export const modeRecord = (upstream: string): string => `mode/${part(upstream)}`
 

@@ -1,0 +1,141 @@
+/**
+ * @module
+ * Receives security events by push (RFC 8935): verifies, narrows, records, and only then says that it was received. An event that
+ * comes twice is received twice and counts once.
+ */
+import { toAsked } from '../../core/security-event.ts'
+import { asJson } from '../../core/json.ts'
+import type { OutsideAlgorithm, OutsideKey } from '../../crypto/outside-keys.ts'
+import {
+  EVENT_AGE_MS,
+  EVENT_SKEW_MS,
+  findEventRule,
+  verifyEvent,
+  type EventFault,
+  type SecurityEvent,
+} from '../../crypto/security-event.ts'
+import { hashOf, UnavailableError, type Reason } from '../../index.ts'
+import type { ReceivedRequest } from '../../pdp/authenticate.ts'
+import { toControlUnit } from '../../pdp/log-entries.ts'
+import type { Clock } from '../../ports/clock.ts'
+import { toNamed, type EventIssuer } from './namespace.ts'
+import { narrow, type Narrowed, type NarrowingOptions } from './narrowing.ts'
+import { toSignOutWrites } from './sign-outs.ts'
+
+/** An issuer of events, and where its keys are. */
+export interface TrustedEventIssuer extends EventIssuer {
+  /** Throws `UnavailableError` when the issuer cannot be asked. */
+  readonly findKey: (kid: string | undefined, alg: OutsideAlgorithm) => Promise<OutsideKey | undefined>
+}
+
+export interface ReceiverOptions extends Omit<NarrowingOptions, 'now'> {
+  readonly issuers: readonly TrustedEventIssuer[]
+  readonly clock: Clock
+  /** Counts what was refused. */
+  readonly counted: (reason: Reason | EventFault) => void
+}
+
+export type ReceiveEvent = (received: ReceivedRequest) => Promise<Response>
+
+const TYPE = 'application/secevent+jwt'
+/** The newest that were received, so that whoever repeats one makes us do nothing. */
+const REMEMBERED = 4_096
+
+/**
+ * Answers 202 for what was received and has done what it asks for, also where that is nothing; 400 with the words of RFC 8935
+ * §2.4; 503 when it could not be judged or recorded, and should come again. Never throws. Never says whether a subject is known.
+ */
+export function createEventReceiver(options: ReceiverOptions): ReceiveEvent {
+  const seen = new Set<string>()
+  let tail: Promise<unknown> = Promise.resolve()
+  return async (received) => {
+    // One after the other: each looks through tasks and grants.
+    const turn = tail.then(async () => receive(options, seen, received))
+    tail = turn.catch(() => undefined)
+    try {
+      return await turn
+    } catch {
+      options.counted('system.indeterminate')
+      return Response.json({ error: 'temporarily_unavailable' }, { status: 503, headers: { 'retry-after': '30' } })
+    }
+  }
+}
+
+async function receive(
+  options: ReceiverOptions,
+  seen: Set<string>,
+  { header, body }: ReceivedRequest,
+): Promise<Response> {
+  const type = [header('content-type') ?? []].flat()
+  const compact = Buffer.from(body).toString('latin1')
+  if (type.length !== 1 || type[0]?.split(';')[0]?.trim().toLowerCase() !== TYPE)
+    return fail(options, 'invalid_request')
+  const found = findEventRule(options.issuers, compact)
+  if (!found.ok) return fail(options, found.fault)
+  const { rule, kid, alg } = found.header
+  const verdict = verifyEvent(found.header, await rule.findKey(kid, alg), compact, options.clock.now())
+  if (!verdict.ok) return fail(options, verdict.fault)
+  const { event } = verdict
+  const id = hashOf([event.issuer, event.jti])
+  if (seen.has(id)) return accepted()
+  const named = toNamed(rule, event.subject)
+  const asked = event.events.map(([name, said]) => toAsked(name, said, rule.risk))
+  if (named === undefined && asked.some((each) => each !== 'nothing')) return fail(options, 'access_denied')
+  const narrowed: Narrowed[] = []
+  for (const each of named === undefined ? [] : asked)
+    narrowed.push(
+      ...(await narrow(
+        { ...options, now: () => options.clock.now() },
+        { rule, named: named ?? { principals: [] }, asked: each, issuedAt: event.issuedAt },
+      )),
+    )
+  const signedOut = asked.some((each) => each !== 'nothing') && event.subject.session === undefined
+  await record(options, event, { id, narrowed, principals: signedOut ? (named?.principals ?? []) : [] })
+  remember(seen, id)
+  return accepted()
+}
+
+/** Recorded after it is in force: what comes again after a crash in between finds nothing left to do. */
+async function record(
+  { store, clock }: ReceiverOptions,
+  event: SecurityEvent,
+  done: { readonly id: string; readonly narrowed: readonly Narrowed[]; readonly principals: readonly string[] },
+): Promise<void> {
+  const now = clock.now()
+  const types = event.events.map(([type]) => type)
+  const detail = { issuer: event.issuer, jti: hashOf(event.jti), types, narrowed: asJson(done.narrowed) }
+  const result = await store.commit({
+    burns: [{ domain: 'event', id: done.id, expires: event.issuedAt + EVENT_AGE_MS + EVENT_SKEW_MS }],
+    writes: await toSignOutWrites(store, done.principals, event.issuedAt),
+    ...toControlUnit({ act: 'event.receive', by: event.issuer, subject: 'system', detail, now }),
+  })
+  if (result.status === 'applied') return result.durable
+  if (result.status === 'conflict') throw new UnavailableError('another change came in between')
+}
+
+function remember(seen: Set<string>, id: string): void {
+  seen.add(id)
+  for (const oldest of seen) {
+    if (seen.size <= REMEMBERED) return
+    seen.delete(oldest)
+  }
+}
+
+function accepted(): Response {
+  return new Response(null, { status: 202 })
+}
+
+const SAID: Readonly<Record<EventFault, string>> = {
+  invalid_request: 'not a security event that is understood here, or too old',
+  invalid_key: 'no key of the issuer is for this',
+  invalid_issuer: 'this issuer is not known here',
+  invalid_audience: 'this is for somebody else',
+  authentication_failed: 'the signature does not verify',
+  access_denied: 'this issuer may not speak of this subject',
+}
+
+function fail({ counted }: ReceiverOptions, err: EventFault): Response {
+  counted(err)
+  const headers = { 'cache-control': 'no-store', 'content-language': 'en' }
+  return Response.json({ err, description: SAID[err] }, { status: 400, headers })
+}
