@@ -60,6 +60,7 @@ import type { Migrated } from '../stores/sqlite-schema.ts'
 import { assertHead, type Place } from './assert-head.ts'
 import { createAvailability } from './availability.ts'
 import { createEngines } from './compose-engines.ts'
+import { createEvents, type Events } from './compose-events.ts'
 import { createFeed } from './compose-feed.ts'
 import { assertDeployment } from './deployment.ts'
 import { openEvidence } from './evidence.ts'
@@ -94,6 +95,7 @@ export interface Composed extends Opened {
   readonly telemetry: Telemetry
   readonly space: FreeSpace
   readonly publisher: Publisher
+  readonly events: Events
   readonly authenticator: ReturnType<typeof createAuthenticator>
   readonly issueSession: (agent: EnrolledKey, txn: string | undefined) => Promise<JsonObject>
   /**
@@ -304,6 +306,7 @@ async function composeOver(
   const { revocations } = services
   const feed = createFeed({ issuer: config.issuer, keys: issuerKeys, revocations, clock, pdp, telemetry })
   hooks.canary = feed.canary
+  const events = createEvents({ config, store, clock, services, issuerKeys, telemetry, report })
   hooks.status = async () => ({
     ...(await toStatus(inForce.config, opened, pdp)),
     ...asJson(await availability.status()),
@@ -318,6 +321,7 @@ async function composeOver(
     telemetry,
     space: availability.space,
     publisher: feed.publisher,
+    events,
     pep: toPep(services, manifests, modes, pdp, availability.admission),
     authenticator: createAuthenticator({
       store,
@@ -360,6 +364,7 @@ async function composeOver(
     async close() {
       stopSweeping()
       feed.publisher.close()
+      await events.transmitter.close()
       pdp.close()
       await availability.admission.close()
       await closeEngines(inForce.engines)

@@ -100,6 +100,12 @@ async function serveOver(
         feed: composed.services.revocations,
         newId: () => composed.pep.newId(),
       },
+      securityEvents: {
+        ...composed.events,
+        issuer: settings.issuer,
+        origin: () => origin,
+        sends: settings.events.send.length > 0,
+      },
       gateway: using,
       upstreams: settings.upstreams.map(({ name }) => name),
       mode: (upstream) => composed.pep.mode(upstream),

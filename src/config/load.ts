@@ -15,6 +15,7 @@ import type { Audience } from '../server/oauth/action-detail.ts'
 import { toAudiences } from './audience.ts'
 import { parseDuration } from './durations.ts'
 import { toEngine, type EngineConfig } from './engine-config.ts'
+import { toEvents, type EventsConfig } from './events.ts'
 import { parseShape, toConfigSchema, type ConfigShape, type UpstreamShape } from './schema.ts'
 import type { SecretShape } from './schema-parts.ts'
 import { parseStrictYaml } from './strict-yaml.ts'
@@ -69,6 +70,7 @@ export interface Config {
   readonly upstreams: readonly Upstream[]
   readonly audiences: readonly Audience[]
   readonly trust: TrustConfig
+  readonly events: EventsConfig
   readonly limits: Omit<ConfigShape['limits'], 'deadline' | 'disk' | 'suspend'> & {
     readonly deadline: number
     readonly disk: number
@@ -169,6 +171,7 @@ function toConfig(shape: ConfigShape, dir: string, env: Environment): Config {
       shape.upstreams.map(({ name }) => name),
     ),
     trust: toTrust(shape.trust, shape.issuer),
+    events: toEvents(shape.events, at, secret),
     limits: toLimits(limits),
     credential: { ttl: parseTtl(shape.credential.ttl) },
     anomaly: shape.anomaly,

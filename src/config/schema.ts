@@ -11,6 +11,7 @@ import type { EvidenceClass } from '../core/retention.ts'
 import { DURATION_PATTERN, isDuration } from './durations.ts'
 import { audienceShape, type AudienceShape } from './audience.ts'
 import { engineShape, type EngineShape } from './engine-schema.ts'
+import { eventsShape, type EventsShape } from './events.ts'
 import { about, secret, text, type SecretShape } from './schema-parts.ts'
 import { trustShape, type TrustShape } from './trust.ts'
 
@@ -53,6 +54,7 @@ export interface ConfigShape {
   readonly upstreams: readonly UpstreamShape[]
   readonly audiences: readonly AudienceShape[]
   readonly trust: TrustShape
+  readonly events: EventsShape
   readonly limits: {
     readonly deadline: string
     readonly approvalsPerTask: number
@@ -361,6 +363,11 @@ const shape = z.strictObject({
   trust: trustShape
     .prefault({ issuers: [] })
     .meta(about('Whose word counts for principals, beside that of operators.', 'See its keys.')),
+  events: eventsShape
+    .prefault({ receive: [], send: [] })
+    .meta(
+      about('Security events (CAEP): whose end what principals do, and who is told of revocations.', 'See its keys.'),
+    ),
   limits: z
     .strictObject({
       deadline: duration

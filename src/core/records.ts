@@ -78,6 +78,9 @@ export const ISSUED_PREFIX = 'issued/'
 export const issuedRecord = (iat: number, jti: string): string => `${ISSUED_PREFIX}${padded(iat)}/${part(jti)}`
 /** Milliseconds since the epoch: when the issuer of this principal said that they were signed out. By a hash of who it is. */
 export const signOutRecord = (hash: string): string => `signed-out/${part(hash)}`
+export const EVENT_PREFIX = 'event/'
+/** A security event that was received, by its `iat` in seconds and a hash of issuer and `jti`, until it is too old to come again. */
+export const eventRecord = (iat: number, hash: string): string => `${EVENT_PREFIX}${padded(iat)}/${part(hash)}`
 /** Up to which revocation a receiver of security events was told. */
 export const eventCursorRecord = (receiver: string): string => `event-cursor/${part(receiver)}`
 /** The mode in which an upstream was last served. */

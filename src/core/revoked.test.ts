@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 
 import { toClaims } from '../../test/support/claims.ts'
 import { REVOCATION_DIMENSIONS, type RevocationDimension } from './evidence.ts'
-import { dimensionsOf, isBeforeStop, refuseRevoked, type Known } from './revoked.ts'
+import { dimensionsOf, refuseRevoked, type Known } from './revoked.ts'
 
 function know(
   rev: number,
@@ -14,7 +14,7 @@ function know(
     fresh: () => fresh,
     find(dimension, id) {
       const found = revoked.find((each) => each[0] === dimension && each[1] === id)
-      return found === undefined ? undefined : { rev: found[2], at: found[2] * 1000 }
+      return found === undefined ? undefined : { rev: found[2] }
     },
   }
 }
@@ -35,15 +35,5 @@ describe('what is revoked', () => {
     expect(refuseRevoked(know(5, false), toClaims(5))).toBe('system.stale-revocations')
     expect(refuseRevoked(know(4, true), toClaims(5))).toBe('system.stale-revocations')
     expect(refuseRevoked(know(5, true), toClaims(5))).toBeUndefined()
-  })
-
-  it('of what others issued is all from before the stop, or before what was burned was lost', () => {
-    for (const id of ['*', 'issued']) {
-      const known = know(9, true, ['all', id, 9])
-      expect(isBeforeStop(known, 8)).toBe(true)
-      expect(isBeforeStop(known, 9)).toBe(true)
-      expect(isBeforeStop(known, 10)).toBe(false)
-    }
-    expect(isBeforeStop(know(9, true, ['subject', 'user/alice', 9]), 1)).toBe(false)
   })
 })

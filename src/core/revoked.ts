@@ -17,7 +17,7 @@ export const ISSUED = 'issued'
 export interface Known {
   rev(): number
   fresh(): boolean
-  find(dimension: RevocationDimension, id: string): { readonly rev: number; readonly at: number } | undefined
+  find(dimension: RevocationDimension, id: string): { readonly rev: number } | undefined
 }
 
 /** Every dimension and id under which an action credential can be revoked: its grant with all that it was delegated from. */
@@ -49,16 +49,4 @@ export function refuseRevoked(
   if (revoked) return 'credential.revoked'
   // A credential from further on than the feed has seen means that the feed lost something.
   return !known.fresh() || claims.rev > known.rev() ? 'system.stale-revocations' : undefined
-}
-
-/**
- * True when what somebody else issued at `iat` (seconds since the epoch), and is accepted here once, may have been accepted
- * before: everything was stopped since, or continuity was lost, and with it what was burned. In the same second counts as
- * before.
- */
-export function isBeforeStop(known: Known, iat: number): boolean {
-  return ['*', ISSUED].some((id) => {
-    const stop = known.find('all', id)
-    return stop !== undefined && iat <= Math.floor(stop.at / 1000)
-  })
 }

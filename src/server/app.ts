@@ -25,6 +25,7 @@ import {
 import type { Authenticated, Authenticator, ReceivedRequest } from '../pdp/authenticate.ts'
 import type { Telemetry } from '../pdp/telemetry.ts'
 import { createBodyReader, type BodyReader } from './body.ts'
+import { addEventRoutes, type EventRoutes } from './events/routes.ts'
 import { addFeedRoutes, FEED_PATH, type FeedRoutes } from './feed/routes.ts'
 import { addOAuthRoutes, type Counted, type OAuthOptions } from './oauth/routes.ts'
 
@@ -60,6 +61,8 @@ export interface AppOptions {
   readonly oauth?: Omit<OAuthOptions, 'authenticator' | 'upstreams' | 'counted'>
   /** Publishes revocations to PEPs elsewhere. */
   readonly revocations?: Pick<FeedRoutes, 'publisher' | 'feed' | 'newId'>
+  /** Receives security events, and says that some are sent. */
+  readonly securityEvents?: EventRoutes
   readonly version: string
   readonly report: (where: string, fault: unknown) => void
 }
@@ -108,6 +111,8 @@ export function createApp(given: AppOptions): Hono<Env> {
     const routes: FeedRoutes = { ...options.revocations, authenticator, refuse: (refused) => refuse(options, refused) }
     addFeedRoutes(app, routes, async (c) => receive(options, c))
   }
+  if (options.securityEvents !== undefined)
+    addEventRoutes(app, options.securityEvents, async (c) => receive(options, c))
   app.onError((fault) => {
     // What a caller did wrong is told to the caller; in the log it would be one line for each that anybody likes to send.
     if (!(fault instanceof InputError || fault instanceof RefusedError)) options.report('listener', fault)

@@ -83,14 +83,9 @@ async function findGrants(
     (grant) =>
       grant.expires > now() &&
       isMeant(grant.notBefore) &&
-      toVouching(grant) === rule.issuer &&
+      grant.issuedBy.issuer === rule.issuer &&
       named.principals.includes(toComparable(grant.principal)),
   )
-}
-
-/** The issuer whose proof opened a grant. */
-function toVouching({ issuedBy }: Grant): string | undefined {
-  return 'issuer' in issuedBy && typeof issuedBy.issuer === 'string' ? issuedBy.issuer : undefined
 }
 
 async function revokeAll(

@@ -3,12 +3,11 @@
  * Receives security events by push (RFC 8935): verifies, narrows, records, and only then says that it was received. An event that
  * comes twice is received twice and counts once.
  */
+import { EVENT_PREFIX, eventRecord } from '../../core/records.ts'
 import { toAsked } from '../../core/security-event.ts'
-import { asJson } from '../../core/json.ts'
 import type { OutsideAlgorithm, OutsideKey } from '../../crypto/outside-keys.ts'
 import {
   EVENT_AGE_MS,
-  EVENT_SKEW_MS,
   findEventRule,
   verifyEvent,
   type EventFault,
@@ -18,6 +17,7 @@ import { hashOf, UnavailableError, type Reason } from '../../index.ts'
 import type { ReceivedRequest } from '../../pdp/authenticate.ts'
 import { toControlUnit } from '../../pdp/log-entries.ts'
 import type { Clock } from '../../ports/clock.ts'
+import type { Store, Write } from '../../ports/store.ts'
 import { toNamed, type EventIssuer } from './namespace.ts'
 import { narrow, type Narrowed, type NarrowingOptions } from './narrowing.ts'
 import { toSignOutWrites } from './sign-outs.ts'
@@ -33,39 +33,36 @@ export interface ReceiverOptions extends Omit<NarrowingOptions, 'now'> {
   readonly clock: Clock
   /** Counts what was refused. */
   readonly counted: (reason: Reason | EventFault) => void
+  readonly report: (where: string, fault: unknown) => void
 }
 
 export type ReceiveEvent = (received: ReceivedRequest) => Promise<Response>
 
 const TYPE = 'application/secevent+jwt'
-/** The newest that were received, so that whoever repeats one makes us do nothing. */
-const REMEMBERED = 4_096
+/** How many that are too old to come again go with each that is received. */
+const SWEEP = 16
 
 /**
  * Answers 202 for what was received and has done what it asks for, also where that is nothing; 400 with the words of RFC 8935
  * §2.4; 503 when it could not be judged or recorded, and should come again. Never throws. Never says whether a subject is known.
  */
 export function createEventReceiver(options: ReceiverOptions): ReceiveEvent {
-  const seen = new Set<string>()
   let tail: Promise<unknown> = Promise.resolve()
   return async (received) => {
     // One after the other: each looks through tasks and grants.
-    const turn = tail.then(async () => receive(options, seen, received))
+    const turn = tail.then(async () => receive(options, received))
     tail = turn.catch(() => undefined)
     try {
       return await turn
-    } catch {
+    } catch (fault) {
+      options.report('events', fault)
       options.counted('system.indeterminate')
       return Response.json({ error: 'temporarily_unavailable' }, { status: 503, headers: { 'retry-after': '30' } })
     }
   }
 }
 
-async function receive(
-  options: ReceiverOptions,
-  seen: Set<string>,
-  { header, body }: ReceivedRequest,
-): Promise<Response> {
+async function receive(options: ReceiverOptions, { header, body }: ReceivedRequest): Promise<Response> {
   const type = [header('content-type') ?? []].flat()
   const compact = Buffer.from(body).toString('latin1')
   if (type.length !== 1 || type[0]?.split(';')[0]?.trim().toLowerCase() !== TYPE)
@@ -76,8 +73,9 @@ async function receive(
   const verdict = verifyEvent(found.header, await rule.findKey(kid, alg), compact, options.clock.now())
   if (!verdict.ok) return fail(options, verdict.fault)
   const { event } = verdict
-  const id = hashOf([event.issuer, event.jti])
-  if (seen.has(id)) return accepted()
+  const key = eventRecord(Math.floor(event.issuedAt / 1000), hashOf([event.issuer, event.jti]))
+  const [before] = await options.store.get([key])
+  if (before !== undefined) return accepted()
   const named = toNamed(rule, event.subject)
   const asked = event.events.map(([name, said]) => toAsked(name, said, rule.risk))
   if (named === undefined && asked.some((each) => each !== 'nothing')) return fail(options, 'access_denied')
@@ -90,8 +88,7 @@ async function receive(
       )),
     )
   const signedOut = asked.some((each) => each !== 'nothing') && event.subject.session === undefined
-  await record(options, event, { id, narrowed, principals: signedOut ? (named?.principals ?? []) : [] })
-  remember(seen, id)
+  await record(options, event, { key, narrowed, principals: signedOut ? (named?.principals ?? []) : [] })
   return accepted()
 }
 
@@ -99,26 +96,30 @@ async function receive(
 async function record(
   { store, clock }: ReceiverOptions,
   event: SecurityEvent,
-  done: { readonly id: string; readonly narrowed: readonly Narrowed[]; readonly principals: readonly string[] },
+  done: { readonly key: string; readonly narrowed: readonly Narrowed[]; readonly principals: readonly string[] },
 ): Promise<void> {
   const now = clock.now()
   const types = event.events.map(([type]) => type)
-  const detail = { issuer: event.issuer, jti: hashOf(event.jti), types, narrowed: asJson(done.narrowed) }
+  const narrowed = done.narrowed.map(({ dimension, id }) => ({ dimension, id }))
+  const detail = { issuer: event.issuer, jti: hashOf(event.jti), types, narrowed }
   const result = await store.commit({
-    burns: [{ domain: 'event', id: done.id, expires: event.issuedAt + EVENT_AGE_MS + EVENT_SKEW_MS }],
-    writes: await toSignOutWrites(store, done.principals, event.issuedAt),
+    reads: { [done.key]: 0 },
+    writes: [
+      { key: done.key, value: now },
+      ...(await toSignOutWrites(store, done.principals, event.issuedAt)),
+      ...(await toSweep(store, now)),
+    ],
     ...toControlUnit({ act: 'event.receive', by: event.issuer, subject: 'system', detail, now }),
   })
-  if (result.status === 'applied') return result.durable
-  if (result.status === 'conflict') throw new UnavailableError('another change came in between')
+  if (result.status !== 'applied') throw new UnavailableError('another change came in between')
+  await result.durable
 }
 
-function remember(seen: Set<string>, id: string): void {
-  seen.add(id)
-  for (const oldest of seen) {
-    if (seen.size <= REMEMBERED) return
-    seen.delete(oldest)
-  }
+/** A few of those that are too old to come again. */
+async function toSweep(store: Store, now: number): Promise<readonly Write[]> {
+  const oldest = await store.list(EVENT_PREFIX, { limit: SWEEP })
+  const before = eventRecord(Math.max(0, Math.floor((now - EVENT_AGE_MS) / 1000) - 1), '')
+  return oldest.flatMap(({ key }) => (key < before ? [{ key }] : []))
 }
 
 function accepted(): Response {

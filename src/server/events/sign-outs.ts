@@ -5,12 +5,20 @@
 import { fromRecord, signOutRecord } from '../../core/records.ts'
 import { hashOf, type Entity } from '../../index.ts'
 import type { Store, Write } from '../../ports/store.ts'
+import type { ReadOne } from '../acts.ts'
 import { toComparable } from './namespace.ts'
 
-/** Milliseconds since the epoch, by the clock of the issuer; undefined when they never were. Rejects when the store is away. */
-export async function signedOutAt(store: Store, principal: Pick<Entity, 'type' | 'id'>): Promise<number | undefined> {
-  const [record] = await store.get([toKey(toComparable(principal))])
-  return fromRecord<number>(record)
+/**
+ * True when the issuer has said that the principal was signed out at `issuedAt` (milliseconds) or later: what it vouched for
+ * before counts no more. Read with the act that it would have begun.
+ */
+export async function isSignedOut(
+  read: ReadOne,
+  principal: Pick<Entity, 'type' | 'id'>,
+  issuedAt: number,
+): Promise<boolean> {
+  const at = await read<number>(toKey(toComparable(principal)))
+  return at !== undefined && issuedAt <= at
 }
 
 function toKey(id: string): string {

@@ -78,8 +78,9 @@ function toWaiting({ revocations }: TransmitterOptions, { taken }: Line): readon
 /** Never rejects. */
 async function run(options: TransmitterOptions, line: Line, signal: AbortSignal): Promise<void> {
   const [first, last] = options.retryMs ?? RETRY_MS
+  const isOver = (): boolean => signal.aborted
   let delay: number = first
-  while (!signal.aborted) {
+  while (!isOver()) {
     line.wake = Promise.withResolvers()
     try {
       line.taken ??= await readCursor(options, line.receiver)
@@ -87,7 +88,7 @@ async function run(options: TransmitterOptions, line: Line, signal: AbortSignal)
       delay = first
       if (toWaiting(options, line).length === 0) await line.wake.promise
     } catch (fault) {
-      if (signal.aborted) return
+      if (isOver()) return
       options.report('events', fault)
       await setTimeout(delay * (0.5 + Math.random() / 2), undefined, { signal, ref: false }).catch(() => undefined)
       delay = Math.min(delay * 2, last)

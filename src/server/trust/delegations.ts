@@ -23,6 +23,7 @@ import {
 import { InputError, RefusedError, REASONS, type Json, type Reason } from '../../index.ts'
 import { ISSUED, type RevocationFeed } from '../../ports/revocations.ts'
 import { listAll, perform, type Act, type ReadOne, type ServiceOptions } from '../acts.ts'
+import { isSignedOut } from '../events/sign-outs.ts'
 import { toGrantWrites } from '../grants.ts'
 import type { Keys } from '../keys.ts'
 
@@ -93,6 +94,7 @@ async function openGrant(options: DelegationsOptions, opening: Opening, host: En
   const burns = subject.burnIds.map((id) => ({ domain: 'subject-token', id, expires: subject.expires + BURN_SLACK_MS }))
   return perform(options, async (read) => {
     await assertRole(read, options, host.jkt, 'host')
+    if (await isSignedOut(read, subject.principal, subject.issuedAt)) throw refused('identity.weak-login')
     return { ...toAct(grant, 'grant.open', { proof: subject.facts }), burns }
   })
 }
