@@ -5,10 +5,17 @@
  *
  * Broken once on purpose, and the test that fell:
  *
- * | broken on purpose | fell |
- * | ----------------- | ---- |
+ * | broken on purpose                                        | fell                                                |
+ * | -------------------------------------------------------- | --------------------------------------------------- |
+ * | `events/namespace.ts` whatever issuer a subject names    | is refused: a principal of another issuer, …        |
+ * | `events/namespace.ts` any domain, or any agent           | is refused: an address …, an agent …                |
+ * | `events/narrowing.ts` a task by its id alone             | cannot reach a task of others by its id             |
+ * | `events/narrowing.ts` whenever it was opened             | and replays one ends nothing that was opened since  |
+ * | `events/receiver.ts` what was received is not remembered | and replays one ends nothing that was opened since  |
+ * | `crypto/security-event.ts` no type, audience or end      | with an ID token …, for another audience …, …       |
+ * | `crypto/security-event.ts` no signature                  | with a key of their own kind under its name         |
+ * | `core/security-event.ts` a new credential narrows        | … a credential that was created                     |
  */
-import { generateKeyPairSync, sign, type KeyObject } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -19,6 +26,7 @@ import { ASSURANCE_CHANGE, CREDENTIAL_CHANGE, RISK_CHANGE, SESSION_REVOKED } fro
 import { VERIFICATION } from '../../src/crypto/security-event.ts'
 import { isJsonObject, parseJson, type Json, type JsonObject, type Task } from '../../src/index.ts'
 import { createInstallation, type Installation } from '../support/installation.ts'
+import { makeOutsideKey, mint, type OutsideKeyPair } from '../support/outside-issuer.ts'
 import { startRecordingUpstream, type RecordingUpstream } from '../support/recording-upstream.ts'
 
 const IDP = 'https://idp.example'
@@ -26,24 +34,8 @@ const OTHER = 'https://other.example'
 const AUDIENCE = 'https://unbearer-test.invalid/events'
 const ADDRESS = 'alice@corp.example'
 
-interface Signer {
-  readonly kid: string
-  readonly alg: 'RS256' | 'ES256'
-  readonly key: KeyObject
-  readonly jwk: JsonObject
-}
-
-function createSigner(kid: string, alg: Signer['alg']): Signer {
-  const pair =
-    alg === 'RS256'
-      ? generateKeyPairSync('rsa', { modulusLength: 2048 })
-      : generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const jwk = parseJson(JSON.stringify({ ...pair.publicKey.export({ format: 'jwk' }), kid, alg, use: 'sig' }))
-  return { kid, alg, key: pair.privateKey, jwk: isJsonObject(jwk) ? jwk : {} }
-}
-
-const idp = createSigner('idp-1', 'RS256')
-const other = createSigner('other-1', 'ES256')
+const idp = makeOutsideKey('RS256', 'idp-1')
+const other = makeOutsideKey('ES256', 'other-1')
 
 let upstream: RecordingUpstream
 let on: Installation
@@ -77,11 +69,8 @@ afterEach(async () => {
   rmSync(dir, { recursive: true, force: true })
 })
 
-function signSet(signer: Signer, claims: JsonObject, header: JsonObject = {}): string {
-  const encode = (value: JsonObject): string => Buffer.from(JSON.stringify(value)).toString('base64url')
-  const input = `${encode({ typ: 'secevent+jwt', alg: signer.alg, kid: signer.kid, ...header })}.${encode(claims)}`
-  const signature = sign('sha256', Buffer.from(input), { key: signer.key, dsaEncoding: 'ieee-p1363' })
-  return `${input}.${signature.toString('base64url')}`
+function signSet(signer: OutsideKeyPair, claims: JsonObject, header: JsonObject = {}): string {
+  return mint(signer, { typ: 'secevent+jwt', alg: signer.alg, kid: signer.kid, ...header }, claims)
 }
 
 function toSet(type: string, body: JsonObject = {}, claims: JsonObject = {}): JsonObject {
@@ -253,7 +242,7 @@ describe('whoever can reach the endpoint', () => {
     ['with a key of their own', () => signSet({ ...other, kid: idp.kid }, claims()), 'invalid_key'],
     [
       'with a key of their own kind under its name',
-      () => signSet({ ...createSigner('idp-1', 'RS256') }, claims()),
+      () => signSet({ ...makeOutsideKey('RS256', 'idp-1') }, claims()),
       'authentication_failed',
     ],
     ['with the key of another issuer', () => signSet(other, claims()), 'invalid_key'],
@@ -265,7 +254,7 @@ describe('whoever can reach the endpoint', () => {
     ['with a shared secret', () => signSet(idp, claims(), { alg: 'HS256' }), 'invalid_key'],
     [
       'with a key in the header',
-      () => signSet(createSigner('x', 'RS256'), claims(), { kid: 'x', jwk: idp.jwk }),
+      () => signSet(makeOutsideKey('RS256', 'x'), claims(), { kid: 'x', jwk: idp.jwk }),
       'invalid_key',
     ],
     ['with an ID token', () => signSet(idp, claims(), { typ: 'JWT' }), 'invalid_request'],
