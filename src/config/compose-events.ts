@@ -11,7 +11,7 @@ import type { Services } from '../server/control.ts'
 import { createEventReceiver, type ReceiveEvent, type TrustedEventIssuer } from '../server/events/receiver.ts'
 import { createTransmitter, type Transmitter } from '../server/events/transmitter.ts'
 import { fetchJson } from '../server/trust/fetch-json.ts'
-import { createIssuerJwks } from '../server/trust/issuer-jwks.ts'
+import { createOutsideJwks } from '../server/trust/outside-jwks.ts'
 import { readEventKeys, type EventsConfig } from './events.ts'
 import type { Config } from './load.ts'
 
@@ -66,6 +66,6 @@ function toIssuer({ jwks, keys: file, ...rule }: EventsConfig['receive'][number]
     return { ...rule, findKey: async (kid, alg) => Promise.resolve(findOutsideKey(keys, kid, alg)) }
   }
   const { issuer } = rule
-  const found = createIssuerJwks({ issuer, clock, fetchDocument: fetchJson, ...(jwks === undefined ? {} : { jwks }) })
+  const found = createOutsideJwks({ issuer, clock, fetchDocument: fetchJson, ...(jwks === undefined ? {} : { jwks }) })
   return { ...rule, findKey: async (kid, alg) => found.find(kid, alg) }
 }
