@@ -43,17 +43,17 @@ let dir: string
 let jti = 0
 
 /** Two issuers: one with a domain and an agent of its own, and one that speaks of its own principals only. */
-function toYaml(dir: string): string {
-  writeFileSync(join(dir, 'idp.json'), JSON.stringify({ keys: [idp.jwk] }))
-  writeFileSync(join(dir, 'other.json'), JSON.stringify({ keys: [other.jwk] }))
+function toYaml(folder: string): string {
+  writeFileSync(join(folder, 'idp.json'), JSON.stringify({ keys: [idp.jwk] }))
+  writeFileSync(join(folder, 'other.json'), JSON.stringify({ keys: [other.jwk] }))
   return `events:
   receive:
     - issuer: ${IDP}
       audience: ${AUDIENCE}
       domains: [corp.example]
       agents: [agent]
-      keys: ${join(dir, 'idp.json')}
-    - { issuer: ${OTHER}, audience: ${AUDIENCE}, algorithms: [ES256], keys: ${join(dir, 'other.json')} }
+      keys: ${join(folder, 'idp.json')}
+    - { issuer: ${OTHER}, audience: ${AUDIENCE}, algorithms: [ES256], keys: ${join(folder, 'other.json')} }
 `
 }
 
@@ -235,9 +235,9 @@ describe('an issuer that speaks of whom it may not', () => {
   })
 })
 
-describe('whoever can reach the endpoint', () => {
-  const claims = (more: JsonObject = {}): JsonObject => toSet(SESSION_REVOKED, {}, more)
+const claims = (more: JsonObject = {}): JsonObject => toSet(SESSION_REVOKED, {}, more)
 
+describe('whoever can reach the endpoint', () => {
   it.each([
     ['with a key of their own', () => signSet({ ...other, kid: idp.kid }, claims()), 'invalid_key'],
     [
