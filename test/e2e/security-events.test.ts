@@ -126,8 +126,8 @@ const jtis = ({ bodies }: Receiver): readonly (Json | undefined)[] => bodies.map
 
 async function installFor(receiver: Receiver): Promise<Installation> {
   return install(`events:
-send:
-  - { name: siem, url: '${receiver.url}', audience: 'https://siem.example', authorization: { file: ./keys/secret } }
+  send:
+    - { name: siem, url: '${receiver.url}', audience: 'https://siem.example', authorization: { file: ./keys/secret } }
 `)
 }
 
