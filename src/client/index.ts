@@ -4,6 +4,7 @@
  * It loads no store, server or adapter.
  */
 export { createSigningFetch, type SigningFetchOptions } from './signing-fetch.ts'
+export { createActionFetch, type ActionFetch, type ActionFetchOptions, type ActionInit } from './action-fetch.ts'
 export { callControl, openTask, type ControlCall, type TaskRequest } from './control.ts'
 export {
   handInGrant,

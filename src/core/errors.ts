@@ -68,8 +68,11 @@ export class InvariantError extends UnbearerError {
 /** A refusal, only for hosts that speak in exceptions. Carries the closed reason, never the evidence. */
 export class RefusedError extends UnbearerError {
   readonly reason: Reason
-  constructor(reason: Reason, message: string, options: { retryable?: boolean } = {}) {
+  /** What a person answers before the same may be asked again. */
+  readonly ticket?: string
+  constructor(reason: Reason, message: string, options: { retryable?: boolean; ticket?: string } = {}) {
     super('ERR_UNBEARER_REFUSED', message, options)
     this.reason = reason
+    if (options.ticket !== undefined) this.ticket = options.ticket
   }
 }
