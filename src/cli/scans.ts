@@ -6,6 +6,8 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { loadConfig, type Config, type Upstream } from '../config/load.ts'
+import { revealOAuth } from '../config/upstream-oauth.ts'
+import { createAuthorizer } from '../adapters/mcp/upstream-oauth.ts'
 import { toDescriptor } from '../core/http-operation.ts'
 import { ConfigError, UnavailableError } from '../core/errors.ts'
 import { isJsonObject } from '../core/json.ts'
@@ -128,12 +130,13 @@ async function configured(call: Call, name: string | undefined): Promise<Source>
 
 function toSource(
   config: Config,
-  { command, url, secrets }: Upstream,
+  { command, url, secrets, oauth }: Upstream,
 ): Extract<Source, { upstream: unknown }>['upstream'] {
   const revealed = Object.fromEntries(Object.entries(secrets).map(([key, secret]) => [key, secret.reveal()]))
   return {
     ...(command === undefined ? {} : { command, cwd: config.dir, env: revealed }),
     ...(url === undefined ? {} : { url, headers: revealed }),
+    ...(oauth === undefined ? {} : { authorizer: createAuthorizer(revealOAuth(oauth), { now: () => Date.now() }) }),
   }
 }
 

@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { draftManifest } from '../adapters/mcp/draft.ts'
 import { scanTools } from '../adapters/mcp/scan.ts'
 import type { Serving } from '../config/listen.ts'
+import type { Surroundings } from '../config/gateways.ts'
 import type { Config } from '../config/load.ts'
 import { acceptManifest, toManifestYaml } from '../config/manifest.ts'
 import { BESIDE, LEVELS } from '../core/effect.ts'
@@ -31,11 +32,12 @@ export interface Setup {
 }
 
 /** What the server would have found without us: the client has put its secrets there. */
-export function toSurroundings(): { readonly cwd: string; readonly env: Readonly<Record<string, string>> } {
+export function toSurroundings(): Surroundings {
   const env = Object.entries(process.env).flatMap(([key, value]): [string, string][] =>
     value === undefined || key.startsWith('UNBEARER_') ? [] : [[key, value]],
   )
-  return { cwd: process.cwd(), env: Object.fromEntries(env) }
+  const onStderr = (chunk: Uint8Array): void => void process.stderr.write(chunk)
+  return { cwd: process.cwd(), env: Object.fromEntries(env), onStderr }
 }
 
 /** An operator of this installation whose key lies beside it; where it does not, people do by hand what is done here. */

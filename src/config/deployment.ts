@@ -67,7 +67,7 @@ export function secretFiles({ keys, audit, evidence, tls, upstreams, engine }: C
     audit.checkpointKey,
     evidence.masterKey,
     tls?.key,
-    ...upstreams.flatMap((upstream) => Object.values(upstream.secrets)),
+    ...upstreams.flatMap(({ secrets: own, oauth }) => [...Object.values(own), oauth?.secret, oauth?.refresh]),
     ...engine.flatMap((each) => ('url' in each ? [...Object.values(each.secrets), each.tls?.key] : [])),
   ]
   return secrets.flatMap((secret) => (secret !== undefined && 'file' in secret.source ? [secret.source.file] : []))

@@ -8,6 +8,7 @@ import type { Pep } from '../ports/pep.ts'
 import type { Gateway } from '../server/app.ts'
 import type { Config, Upstream } from './load.ts'
 import { createToolWatch } from './tool-watch.ts'
+import { revealOAuth } from './upstream-oauth.ts'
 
 export interface GatewaysOptions {
   readonly pep: Pep
@@ -21,6 +22,8 @@ export interface GatewaysOptions {
 export interface Surroundings {
   readonly cwd: string
   readonly env: Readonly<Record<string, string>>
+  /** Where it writes what is for people. */
+  readonly onStderr: (chunk: Uint8Array) => void
 }
 
 export interface Gateways extends Gateway {
@@ -45,17 +48,19 @@ const LOOK_MS = 25
 /** Creates the gateways of a configuration. Starts no server: the first session of each does. */
 export async function createGateways(config: Config, options: GatewaysOptions): Promise<Gateways> {
   const { createMcpGateway } = await import('../adapters/mcp/gateway.ts')
+  const { createAuthorizer } = await import('../adapters/mcp/upstream-oauth.ts')
   const make = (settings: Config, before: ReadonlyMap<string, Made>): ReadonlyMap<string, Made> =>
     new Map(
       settings.upstreams.map((upstream) => {
         const { messageBytes } = settings.limits
         const made = toUpstreamConfig(settings, upstream, options.surroundings)
-        const from = JSON.stringify([made, messageBytes])
+        const oauth = upstream.oauth === undefined ? undefined : revealOAuth(upstream.oauth)
+        const from = JSON.stringify([made, messageBytes, oauth])
         const old = before.get(upstream.name)
         if (old?.from === from) return [upstream.name, old]
         const gateway = createMcpGateway({
           pep: options.pep,
-          upstreams: [made],
+          upstreams: [oauth === undefined ? made : { ...made, authorizer: createAuthorizer(oauth, options.clock) }],
           clock: options.clock,
           limits: { messageBytes },
           onProblem: (problem) =>
@@ -140,13 +145,20 @@ async function pause(ms: number): Promise<void> {
 function toUpstreamConfig(
   config: Config,
   { name, kind, command, url, secrets }: Upstream,
-  { cwd, env }: Surroundings = { cwd: config.dir, env: {} },
+  { cwd, env, onStderr }: Partial<Surroundings> = {},
 ): UpstreamConfig {
   const revealed = Object.fromEntries(Object.entries(secrets).map(([key, secret]) => [key, secret.reveal()]))
   return {
     name,
     kind,
-    ...(command === undefined ? {} : { command, cwd, env: { ...env, ...revealed } }),
+    ...(command === undefined
+      ? {}
+      : {
+          command,
+          cwd: cwd ?? config.dir,
+          env: { ...env, ...revealed },
+          ...(onStderr === undefined ? {} : { onStderr }),
+        }),
     ...(url === undefined ? {} : { url, headers: revealed }),
   }
 }

@@ -19,6 +19,7 @@ import { toEvents, type EventsConfig } from './events.ts'
 import { parseShape, toConfigSchema, type ConfigShape, type UpstreamShape } from './schema.ts'
 import type { SecretShape } from './schema-parts.ts'
 import { parseStrictYaml } from './strict-yaml.ts'
+import { toUpstreamOAuth, type UpstreamOAuthConfig } from './upstream-oauth.ts'
 import { toTrust, type TrustConfig } from './trust.ts'
 import { createSecret, type Environment, type Secret } from './secrets.ts'
 import { findUnknownKey } from './unknown-keys.ts'
@@ -37,6 +38,8 @@ export interface Upstream {
   readonly url?: string
   /** With `command`: environment variables; with `url`: headers. */
   readonly secrets: Readonly<Record<string, Secret>>
+  /** With `url`: where tokens for it come from. */
+  readonly oauth?: UpstreamOAuthConfig
   /** Its own mode, or that of the file. What is in force may be stricter: `Modes.look`. */
   readonly mode: Mode
 }
@@ -234,18 +237,25 @@ function toUpstreams(shape: ConfigShape, secret: (source: SecretShape) => Secret
       ...(url === undefined ? {} : { url }),
       secrets: Object.fromEntries(Object.entries(upstream.secrets).map(([key, source]) => [key, secret(source)])),
       mode: upstream.mode ?? shape.mode,
+      ...(upstream.oauth === undefined
+        ? {}
+        : { oauth: toUpstreamOAuth(upstream.oauth, { url, path: `upstreams[${index}].oauth`, toSecret: secret }) }),
     }
   })
 }
 
-function refuseAmbiguous({ command, url, secrets }: UpstreamShape, path: string): void {
+function refuseAmbiguous({ command, url, secrets, oauth }: UpstreamShape, path: string): void {
   if ((command === undefined) === (url === undefined)) {
     throw new ConfigError(`\`${path}\` in the configuration needs either \`command\` or \`url\``)
   }
   if (url === undefined) return
   if (!URL.canParse(url)) throw new ConfigError(`\`${path}.url\` in the configuration is not a URL`)
   const { protocol, hostname } = new URL(url)
-  if (protocol === 'http:' && Object.keys(secrets).length > 0 && !isLoopback(hostname.replace(/^\[|\]$/g, ''))) {
+  if (
+    protocol === 'http:' &&
+    (Object.keys(secrets).length > 0 || oauth !== undefined) &&
+    !isLoopback(hostname.replace(/^\[|\]$/g, ''))
+  ) {
     throw new ConfigError(`\`${path}.url\` would carry secrets in the clear to \`${hostname}\`, use https`)
   }
 }

@@ -13,6 +13,7 @@ import { audienceShape, type AudienceShape } from './audience.ts'
 import { engineShape, type EngineShape } from './engine-schema.ts'
 import { eventsShape, type EventsShape } from './events.ts'
 import { about, secret, text, type SecretShape } from './schema-parts.ts'
+import { upstreamOauthShape, type UpstreamOauthShape } from './upstream-oauth.ts'
 import { trustShape, type TrustShape } from './trust.ts'
 
 export interface UpstreamShape {
@@ -21,6 +22,7 @@ export interface UpstreamShape {
   readonly command?: readonly string[] | undefined
   readonly url?: string | undefined
   readonly secrets: Readonly<Record<string, SecretShape>>
+  readonly oauth?: UpstreamOauthShape | undefined
   readonly mode?: 'observe' | 'enforce' | undefined
 }
 
@@ -126,6 +128,14 @@ const upstream = z.strictObject({
       about(
         'What the upstream needs and the agent must never hold: name to place. With `command` the name is an environment variable, with `url` a header.',
         'The power of the upstream credential, without any decision.',
+      ),
+    ),
+  oauth: upstreamOauthShape
+    .optional()
+    .meta(
+      about(
+        'With `url`: tokens for the upstream, obtained and renewed by the gateway. Default: none.',
+        'See its keys.',
       ),
     ),
   mode: mode

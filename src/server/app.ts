@@ -167,8 +167,17 @@ async function serveMcp(options: Inside, c: Context<Env>, upstream: string | und
   }
   const received = await receive(options, c)
   const caller = await toCaller(options, received, upstream)
-  if (!caller.ok) return refuse(options, caller)
+  if (!caller.ok) return withResource(options, upstream, refuse(options, caller))
   return options.gateway.handle({ upstream, request: c.req.raw, body: received.body, caller: caller.value })
+}
+
+/** RFC 9728 §5.1: whoever is not let in is told where the resource says what it takes. */
+function withResource({ oauth }: AppOptions, upstream: string, response: Response): Response {
+  const challenge = response.headers.get('www-authenticate')
+  if (challenge === null || oauth === undefined) return response
+  const metadata = `${oauth.origin()}/.well-known/oauth-protected-resource/mcp/${upstream}`
+  response.headers.set('www-authenticate', `${challenge}, resource_metadata="${metadata}"`)
+  return response
 }
 
 async function toCaller(

@@ -57,33 +57,46 @@ async function close(link: Link): Promise<void> {
   link.open = false
   if (!wasOpen || link.mcpSessionId === undefined) return
   const signal = AbortSignal.timeout(COURTESY)
-  const asked = fetch(link.config.url, { method: 'DELETE', headers: toHeaders(link), redirect: 'error', signal })
-  await asked.then((response) => response.body?.cancel()).catch(() => undefined)
+  const asked = async (): Promise<void> => {
+    const headers = await toHeaders(link)
+    const response = await fetch(link.config.url, { method: 'DELETE', headers, redirect: 'error', signal })
+    await response.body?.cancel()
+  }
+  await asked().catch(() => undefined)
 }
 
-function toHeaders(link: Link): Headers {
+async function toHeaders(link: Link): Promise<Headers> {
   const headers = new Headers(link.config.headers)
   headers.set('content-type', 'application/json')
   headers.set('accept', 'application/json, text/event-stream')
   if (link.mcpSessionId !== undefined) headers.set('mcp-session-id', link.mcpSessionId)
   if (link.version !== undefined) headers.set('mcp-protocol-version', link.version)
+  const { authorizer } = link.config
+  if (authorizer !== undefined) headers.set('authorization', await authorizer.header())
   return headers
 }
 
 /** Posts one message. Rejects for every status outside 2xx, whose body is not read. */
 async function post(link: Link, message: JsonObject, signal: AbortSignal): Promise<Response> {
   if (!link.open) throw new UnavailableError('the session with the tool server has ended')
-  const response = await fetch(link.config.url, {
-    method: 'POST',
-    headers: toHeaders(link),
-    body: JSON.stringify(message),
-    redirect: 'error',
-    signal,
-  })
+  const response = await postAuthorized(link, JSON.stringify(message), signal)
   if (response.ok) return response
   await response.body?.cancel()
   if (response.status === 404 && link.mcpSessionId !== undefined) link.open = false
   throw new UnavailableError(`the tool server answered with status ${response.status}`)
+}
+
+/** One that was not let in did nothing: it is sent once more under another token, where there can be another one. */
+async function postAuthorized(link: Link, body: string, signal: AbortSignal): Promise<Response> {
+  const { url, authorizer } = link.config
+  const send = async (headers: Headers): Promise<Response> =>
+    fetch(url, { method: 'POST', headers, body, redirect: 'error', signal })
+  const headers = await toHeaders(link)
+  const response = await send(headers)
+  if (response.status !== 401 || authorizer === undefined) return response
+  await response.body?.cancel()
+  authorizer.reject(headers.get('authorization') ?? '')
+  return send(await toHeaders(link))
 }
 
 async function call(link: Link, request: OutgoingRequest, options: CallOptions): Promise<UpstreamAnswer> {

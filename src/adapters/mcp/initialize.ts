@@ -2,7 +2,7 @@
  * @module
  * The beginning of an MCP session: a connection to the upstream, the `initialize` exchange, the task.
  */
-import { isJsonObject, RefusedError, type JsonObject, type Mode, type Task } from '../../index.ts'
+import { isJsonObject, RefusedError, UnavailableError, type JsonObject, type Mode, type Task } from '../../index.ts'
 import { createCatalogue, type Catalogue } from './catalogue.ts'
 import { createConnection } from './connect.ts'
 import { toBinding, toOwner, type McpSession } from './mcp-sessions.ts'
@@ -37,7 +37,7 @@ export async function initialize(given: InitializeInput): Promise<Initialized> {
     given.options.onProblem?.({
       upstream: given.upstream.name,
       reason: 'system.upstream',
-      message: 'the tool server did not initialise',
+      message: `the tool server did not initialise${fault instanceof UnavailableError ? `: ${fault.message}` : ''}`,
     })
     await opened.connection.close()
     return { ok: false, text: toErrorText(given.message.id, refuse('system.upstream')) }

@@ -45,7 +45,10 @@ export function createStdioConnection(config: UpstreamConfig, options: Connectio
   child.on('error', () => end('the command could not be started'))
   child.on('exit', (code) => end(`the tool server ended with code ${code ?? 'none'}`))
   child.stdin.on('error', () => end('the tool server stopped reading'))
-  child.stderr.on('data', (chunk: Buffer) => ring.push(chunk))
+  child.stderr.on('data', (chunk: Buffer) => {
+    ring.push(chunk)
+    config.onStderr?.(chunk)
+  })
   child.stdout.on('data', readLines(options, calls, write))
   return {
     call: (request, callOptions) =>

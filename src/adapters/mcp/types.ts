@@ -2,6 +2,7 @@
  * @module
  * The shapes of the MCP gateway plane.
  */
+import type { Authorizer } from './upstream-oauth.ts'
 import type { Caller, JsonObject, Pep, Reason } from '../../index.ts'
 
 /** One tool server behind the gateway: a command (stdio) or a URL (streamable HTTP), exactly one of the two. */
@@ -13,9 +14,13 @@ export interface UpstreamConfig {
   readonly cwd?: string
   /** Secrets already resolved. Beside these the process gets PATH and HOME only. */
   readonly env?: Readonly<Record<string, string>>
+  /** Told of what the process writes to stderr; absent: only its end is kept, for an operator. */
+  readonly onStderr?: (chunk: Uint8Array) => void
   readonly url?: string
   /** Secrets already resolved; an attacker who can write these speaks to the upstream as us. */
   readonly headers?: Readonly<Record<string, string>>
+  /** The client of the authorization server of the upstream; with `url` only. */
+  readonly authorizer?: Authorizer
 }
 
 /** What an operator may want to know and an agent is not told. Holds no output, no argument and no secret. */
