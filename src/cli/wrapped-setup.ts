@@ -31,13 +31,16 @@ export interface Setup {
   readonly serving: Serving
 }
 
+function passOn(chunk: Uint8Array): void {
+  process.stderr.write(chunk)
+}
+
 /** What the server would have found without us: the client has put its secrets there. */
 export function toSurroundings(): Surroundings {
   const env = Object.entries(process.env).flatMap(([key, value]): [string, string][] =>
     value === undefined || key.startsWith('UNBEARER_') ? [] : [[key, value]],
   )
-  const onStderr = (chunk: Uint8Array): void => void process.stderr.write(chunk)
-  return { cwd: process.cwd(), env: Object.fromEntries(env), onStderr }
+  return { cwd: process.cwd(), env: Object.fromEntries(env), onStderr: passOn }
 }
 
 /** An operator of this installation whose key lies beside it; where it does not, people do by hand what is done here. */

@@ -162,8 +162,10 @@ describe('client credentials of an upstream', () => {
     at.metadata = { token_endpoint: endpoint }
     await expect(createAuthorizer(oauth(), clock).header()).rejects.toThrow('could not be reached')
     expect(seen).toEqual([])
-    for (const server of [thief, hop])
-      await new Promise<void>((resolve) => void server.close(() => resolve()).closeAllConnections())
+    for (const server of [thief, hop]) {
+      server.closeAllConnections()
+      await new Promise<void>((resolve) => server.close(() => resolve()))
+    }
   })
 })
 

@@ -39,7 +39,11 @@ export async function startAuthorizationServer(): Promise<AuthorizationServer> {
     protected: undefined,
     answer: {},
     status: 200,
-    close: async () => new Promise((resolve) => void server.close(() => resolve()).closeAllConnections()),
+    close: async () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      server.closeAllConnections()
+      await closed
+    },
   }
   const server = createServer((request, response) => {
     const send = (status: number, value: unknown): void => {
