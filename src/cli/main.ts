@@ -10,6 +10,8 @@ if (major < 22 || (major === 22 && minor < 18)) {
   process.stderr.write(`unbearer: Node ${process.versions.node} is too old, it needs 22.18 or newer\n`)
   process.exitCode = 2
 } else {
+  // A report of a crash, where somebody asks Node for one, would hold the environment, and keys may come from there.
+  process.report.excludeEnv = true
   // Whoever reads our output may stop reading, as `head` does; that is not a fault.
   process.stdout.on('error', () => process.exit(0))
   const { run } = await import('./run.ts')
