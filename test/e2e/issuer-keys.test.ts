@@ -7,8 +7,11 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { findSigner } from '../../src/crypto/issuer-keys.ts'
-import { createInstallation, type Installation } from '../support/installation.ts'
-import { acceptOrders, askSigned, ORDERS_GRANT, ORDERS_YAML, textOf } from '../support/orders-audience.ts'
+import { redeemAtIssuer, requireCredential } from '../../src/http/index.ts'
+import { toProvedHeaders } from '../support/action-request.ts'
+import { createInstallation, ISSUER, type Installation } from '../support/installation.ts'
+import { listenOn, type Listening } from '../support/listen-on.ts'
+import { acceptOrders, askSigned, ORDERS, ORDERS_GRANT, ORDERS_YAML, textOf } from '../support/orders-audience.ts'
 import { openCredential } from '../attacks/wire.ts'
 
 let at: Installation
@@ -67,5 +70,60 @@ describe('a rotation', () => {
     expect(issuerKeys.find(old?.jkt ?? '')?.privateKey).toBeUndefined()
     expect((old?.until ?? 0) - Date.now()).toBeLessThanOrEqual(660_000)
     expect(issuerKeys.find('unknown')).toBeUndefined()
+  })
+})
+
+describe('rotations under load', () => {
+  let on: Listening
+  beforeAll(async () => {
+    on = await listenOn((host) => {
+      const guard = requireCredential({
+        issuer: ISSUER,
+        server: at.origin,
+        audience: ORDERS,
+        hosts: [host],
+        redemption: redeemAtIssuer({ key: at.keys.pep }),
+      })
+      return guard.node((_incoming, response) => void response.end('done'))
+    })
+  })
+  afterAll(async () => on.close())
+
+  /** A session, a credential, its redemption by a resource server that keeps keys: what became of it. */
+  async function act(session: string | undefined): Promise<string> {
+    const asking = session ?? (await openCredential(at.origin, at.keys.agent, txn))
+    const issued = await askSigned(at.origin, at.keys.agent, { credential: asking })
+    if (issued.status !== 200) return JSON.stringify(issued.body)
+    const credential = textOf(issued.body['access_token'])
+    const headers = toProvedHeaders({
+      act: { method: 'GET', target: '/orders/7' },
+      origin: ORDERS,
+      key: at.keys.agent,
+      credential,
+    })
+    const response = await fetch(`http://${on.host}/orders/7`, { headers })
+    return response.status === 200 ? 'done' : `${response.status} ${await response.text()}`
+  }
+
+  it('refuse nobody: old sessions, new ones, and credentials on their way', async () => {
+    const old = await openCredential(at.origin, at.keys.agent, txn)
+    const outcomes: string[] = []
+    const rotated = new AbortController()
+    const work = async (session: string | undefined): Promise<void> => {
+      for (let rounds = 0; !rotated.signal.aborted && rounds < 40; rounds += 1) outcomes.push(await act(session))
+    }
+    const workers = [old, old, undefined, undefined].map(work)
+    const used = new Set<string>()
+    for (let rotations = 0; rotations < 5; rotations += 1) {
+      used.add(JSON.stringify(await at.control('operator', 'key.rotate')))
+      // At least one whole round under each key.
+      const before = outcomes.length
+      await expect.poll(() => outcomes.length, { timeout: 10_000 }).toBeGreaterThan(before + 4)
+    }
+    rotated.abort()
+    await Promise.all(workers)
+    expect(used.size).toBe(5)
+    expect(outcomes.filter((outcome) => outcome !== 'done')).toEqual([])
+    expect(outcomes.length).toBeGreaterThan(20)
   })
 })
