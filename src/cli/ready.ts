@@ -20,7 +20,8 @@ export const readyCommand: Command = {
   summary: 'ask the server of this configuration whether it is ready',
   about: [
     'Asks /readyz at the address of the configuration, on this machine: exit code 0 when it takes requests, 1 when it says why',
-    'not (it is stopping, the disk takes no commit, an engine does not answer), 2 when nobody answers within four seconds.',
+    'not (it is stopping, the disk takes no commit, an engine does not answer), 2 when nobody answers within four seconds,',
+    'or another installation does.',
     'With `--wait` it asks again until the server is ready or the time is over, for whoever has just started one.',
     'For health checks. It signs nothing, and does not verify whose certificate answers: it learns no more than yes or no.',
   ].join('\n'),
@@ -56,6 +57,9 @@ async function ready(call: Call): Promise<Answer> {
 async function askOnce(config: Config): Promise<Answer> {
   const { status, text } = await ask(config)
   const answer = readAnswer(text)
+  const issuer = isJsonObject(answer) ? answer['issuer'] : undefined
+  if (typeof issuer === 'string' && issuer !== config.issuer)
+    throw new UnavailableError('another installation answers at the address of the configuration: set another `listen`')
   const problems = isJsonObject(answer) && isJsonArray(answer['problems']) ? answer['problems'] : []
   const isReady = status === 200
   return {

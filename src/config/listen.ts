@@ -115,6 +115,7 @@ async function serveOver(
       hosts: toHosts(settings),
       limits: settings.limits,
       version: options.version,
+      issuer: settings.issuer,
       report: options.report,
     })
     return { config: settings, gateways: using, fetch: app.fetch }

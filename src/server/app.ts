@@ -64,6 +64,8 @@ export interface AppOptions {
   /** Receives security events, and says that some are sent. */
   readonly securityEvents?: EventRoutes
   readonly version: string
+  /** The name of the installation, so that `/readyz` of another one on the same port is not taken for this. */
+  readonly issuer?: string
   readonly report: (where: string, fault: unknown) => void
 }
 
@@ -91,7 +93,8 @@ export function createApp(given: AppOptions): Hono<Env> {
   app.get('/healthz', (c) => c.json({ ok: true, version: options.version }))
   app.get('/readyz', async (c) => {
     const problems = options.draining?.() === true ? ['this server is stopping'] : await options.problems()
-    return c.json({ ok: problems.length === 0, problems }, problems.length === 0 ? 200 : 503)
+    const issuer = options.issuer === undefined ? {} : { issuer: options.issuer }
+    return c.json({ ok: problems.length === 0, problems, ...issuer }, problems.length === 0 ? 200 : 503)
   })
   app.get('/metrics', async (c) =>
     c.text(await options.telemetry.text(), 200, { 'content-type': 'text/plain; version=0.0.4' }),

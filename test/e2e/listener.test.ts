@@ -2,13 +2,16 @@
  * @module
  * The listener itself: health, metrics, who may address it, and what it says to those who may not.
  */
+import { readFileSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
+import { join } from 'node:path'
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { connectAgent, INITIALIZE, type Agent } from '../support/agent.ts'
 import { createInstallation, ISSUER, type Installation } from '../support/installation.ts'
 import { startRecordingUpstream, type RecordingUpstream } from '../support/recording-upstream.ts'
+import { unbearer } from '../support/run-cli.ts'
 
 let upstream: RecordingUpstream
 let installation: Installation
@@ -40,7 +43,20 @@ describe('health and metrics', () => {
   it('is healthy and ready', async () => {
     expect(await (await get('/healthz')).json()).toEqual({ ok: true, version: 'test' })
     const ready = await get('/readyz')
-    expect([ready.status, await ready.json()]).toEqual([200, { ok: true, problems: [] }])
+    expect([ready.status, await ready.json()]).toEqual([200, { ok: true, problems: [], issuer: ISSUER }])
+  })
+
+  it('is not taken for another installation that should be on its port', async () => {
+    const { dir, origin } = installation
+    const text = readFileSync(join(dir, 'unbearer.yaml'), 'utf8').replace('127.0.0.1:0', new URL(origin).host)
+    const [ours, other] = ['ours.yaml', 'other.yaml'].map((name) => join(dir, name))
+    writeFileSync(ours ?? '', text, { mode: 0o600 })
+    writeFileSync(other ?? '', text.replace(ISSUER, 'https://other.invalid'), { mode: 0o600 })
+    expect(await unbearer('ready', '--config', ours ?? '')).toMatchObject({ exit: 0, out: 'ready\n' })
+    expect(await unbearer('ready', '--config', other ?? '')).toMatchObject({
+      exit: 2,
+      err: expect.stringContaining('another installation answers'),
+    })
   })
 
   it('counts decisions by decision, reason, plane and mode', async () => {
