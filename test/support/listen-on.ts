@@ -27,3 +27,10 @@ export async function listenOn(make: (host: string) => RequestListener | Promise
     },
   }
 }
+
+/** A port that nobody listened on a moment ago. */
+export async function findPort(): Promise<number> {
+  const on = await listenOn(() => notYet)
+  await on.close()
+  return Number(on.host.split(':')[1])
+}
