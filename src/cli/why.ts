@@ -128,9 +128,12 @@ function toPolicy(line: Json): readonly string[] {
       ? ''
       : current === false
         ? '; THE POLICIES HAVE CHANGED SINCE'
-        : '; that engine is not configured any more'
+        : '; that engine is asked elsewhere, or not configured any more'
+  const [id, fault] = [member(line, 'decisionId'), member(line, 'fault')]
   return [
     `${member(line, 'engine')}: ${member(line, 'outcome')}, ${member(line, 'said')}${now}`,
+    ...(fault === '' ? [] : [`    fault: ${fault}`]),
+    ...(id === '' ? [] : [`    in its own log as ${id}`]),
     ...list(policies).flatMap((policy) => {
       const said = lines(toObject(policy)['text'])
       return (said.length === 0 ? [`@id("${member(policy, 'id')}")`] : said).map((each) => `    ${each}`)

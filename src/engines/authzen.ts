@@ -52,7 +52,8 @@ export async function createAuthzenEngine(options: AuthzenEngineOptions): Promis
   const http = createEngineHttp(options)
   const endpoints = await discover(http, evaluations || coaz !== undefined).catch((cause: unknown) => {
     http.close()
-    throw cause
+    if (!(cause instanceof UnavailableError)) throw cause
+    throw new UnavailableError(`the engine at \`${http.base}\`: authzen: ${cause.message}`, { cause })
   })
   const version = toVersion(`${http.base}${endpoints.evaluation}`)
   const engine = createJsonEngine({
@@ -72,7 +73,7 @@ export async function createAuthzenEngine(options: AuthzenEngineOptions): Promis
     problems: async () => findProblems(http, endpoints),
     close: () => http.close(),
   })
-  await assertAnswers(engine, async () => http.probe(endpoints.evaluation, PROBE))
+  await assertAnswers(engine, http.base, async () => http.probe(endpoints.evaluation, PROBE))
   return engine
 }
 
@@ -87,7 +88,7 @@ async function discover(http: EngineHttp, evaluations: boolean): Promise<Endpoin
   if (status === 404 || status === 405 || status === 501) return DEFAULTS
   if (status === 401 || status === 403)
     throw new ConfigError(`authzen refuses us with status ${status}, set \`secrets\``)
-  if (status !== 200 || !isJsonObject(body)) throw new UnavailableError(`the metadata of authzen: status ${status}`)
+  if (status !== 200 || !isJsonObject(body)) throw new UnavailableError(`its metadata: status ${status}`)
   if (body['policy_decision_point'] !== http.base)
     throw new ConfigError(`the metadata of authzen are not those of \`${http.base}\`, use the url that they name`)
   const evaluation = readEndpoint(http, body['access_evaluation_endpoint'])

@@ -43,7 +43,7 @@ export async function createOpaEngine(options: OpaEngineOptions): Promise<Engine
     problems: async () => findProblems(http),
     close: () => http.close(),
   })
-  await assertAnswers(engine, async () => http.probe(`${target}${QUERY}`, { input: {} }))
+  await assertAnswers(engine, http.base, async () => http.probe(`${target}${QUERY}`, { input: {} }))
   return engine
 }
 

@@ -8,13 +8,14 @@ import type { EngineResponse } from './http-client.ts'
 
 /**
  * Throws `UnavailableError` for an engine that has problems and `ConfigError` for one that refuses our credentials or does
- * not know the address; the engine is closed then. `probe` is a question whose answer does not matter.
+ * not know the address; the engine is closed then. `probe` is a question whose answer does not matter. Where it is
+ * (`base`) is said here only: `problems` is read by whoever reaches the listener.
  * Does not show that policies are there, or that they permit anything.
  */
-export async function assertAnswers(engine: Engine, probe: () => Promise<EngineResponse>): Promise<void> {
+export async function assertAnswers(engine: Engine, base: string, probe: () => Promise<EngineResponse>): Promise<void> {
   try {
     const problems = (await engine.problems?.()) ?? []
-    if (problems.length > 0) throw new UnavailableError(problems.join('; '))
+    if (problems.length > 0) throw new UnavailableError(`the engine at \`${base}\`: ${problems.join('; ')}`)
     assertAccepted(engine.kind, (await probe()).status)
   } catch (cause) {
     await engine.close()

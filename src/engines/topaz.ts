@@ -78,7 +78,7 @@ export async function createTopazEngine(options: TopazEngineOptions): Promise<En
     },
     close: () => http.close(),
   })
-  await assertAnswers(engine, probe)
+  await assertAnswers(engine, http.base, probe)
   return engine
 }
 

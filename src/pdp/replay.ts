@@ -54,7 +54,7 @@ export function createJudge({ engines, effects, deadlineMs }: JudgeOptions): Jud
 }
 
 function toMissing({ engine }: PolicyVerdict): string {
-  return `the engine \`${engine}\` is not configured here: its verdict was taken as recorded`
+  return `the engine \`${engine}\` is not asked again, as it is elsewhere or not configured: its verdict was taken as recorded`
 }
 
 /** As the enforcer does: a rewritten action may not rise in the lattice. */

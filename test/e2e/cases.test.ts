@@ -190,7 +190,7 @@ describe('a wrong refusal', () => {
     expect(out).toContain('`deny policy.approval-limit` was decided by what lies outside the evidence')
     expect(out).toContain('skip gone.json')
     expect(out).toContain('not decided again: its evidence was gone')
-    expect(out).toContain('not decided again: the engine `opa` is not configured here')
+    expect(out).toContain('not decided again: the engine `opa` is not asked again')
     expect(out).toContain('0 passed, 3 failed, 1 skipped')
     writeFileSync(join(dir, 'broken.json'), '{}')
     expect(await run('policy', 'test', dir)).toMatchObject({ exit: 2 })

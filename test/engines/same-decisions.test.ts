@@ -11,7 +11,7 @@ import { generateDocuments } from './documents.ts'
 import { startEngines, toWord, type Started } from './engines.ts'
 
 const SEED = Number(process.env['UNBEARER_SEED'] ?? 7)
-const COUNT = scaled(500)
+const COUNT = scaled(2_000, 5)
 /** Engines with ids of policies in their answers; the others say yes or no. */
 const NAMING = ['cedar', 'opa', 'opa-wasm']
 

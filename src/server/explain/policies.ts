@@ -9,10 +9,14 @@ export interface PolicyLine {
   readonly engine: string
   readonly version: string
   readonly outcome: PolicyVerdict['outcome']
-  /** False when the policies have changed since; null where the engine is not here any more. */
+  /** False when the policies have changed since; null where the engine is asked elsewhere or not configured any more. */
   readonly current: boolean | null
   readonly policies: readonly (Partial<PolicyText> & { readonly id: string })[]
   readonly said: string
+  /** Under which the engine keeps this answer in its own log. */
+  readonly decisionId?: string
+  /** Of an `error` or `unavailable`. */
+  readonly fault?: string
 }
 
 /** One line a verdict. A text is that of today: `current` says whether it is the one that spoke. */
@@ -28,6 +32,8 @@ export function toPolicyLines(verdicts: readonly PolicyVerdict[], engines: reado
       current: engine === undefined ? null : engine.version === verdict.version,
       policies: verdict.policies.map((id) => texts.find((text) => text.id === id) ?? { id }),
       said: OUTCOMES[verdict.outcome],
+      ...(verdict.decisionId === undefined ? {} : { decisionId: verdict.decisionId }),
+      ...(verdict.fault === undefined ? {} : { fault: verdict.fault }),
     }
   })
 }
