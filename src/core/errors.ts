@@ -1,7 +1,8 @@
 /**
  * @module
  * Faults. A *refusal* is a value (see `decision.ts`); a *fault* is thrown. Any fault before `perform` becomes
- * `deny system.indeterminate`. Messages are lower case, without a full stop, and never hold a credential, prompt or row.
+ * `deny system.indeterminate`, unless it carries a reason of its own. Messages are lower case, without a full stop, and never
+ * hold a credential, prompt or row.
  */
 import type { Reason } from './reasons.ts'
 
@@ -41,10 +42,12 @@ export class InputError extends UnbearerError {
   }
 }
 
-/** Something needed is away (store, engine, upstream); a later try may succeed. */
+/** Something needed is away (store, engine, upstream); a later try may succeed. `reason` is what whoever asks is told. */
 export class UnavailableError extends UnbearerError {
-  constructor(message: string, options: { cause?: unknown } = {}) {
+  readonly reason: Reason
+  constructor(message: string, options: { cause?: unknown; reason?: Reason } = {}) {
     super('ERR_UNBEARER_UNAVAILABLE', message, { ...options, retryable: true })
+    this.reason = options.reason ?? 'system.indeterminate'
   }
 }
 

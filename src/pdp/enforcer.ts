@@ -7,7 +7,7 @@ import { canonicalize } from '../core/canonical.ts'
 import { decide } from '../core/decide.ts'
 import type { Decision } from '../core/decision.ts'
 import { toKinds } from '../core/effect.ts'
-import { InputError } from '../core/errors.ts'
+import { InputError, UnavailableError } from '../core/errors.ts'
 import type { Evidence } from '../core/evidence.ts'
 import { asJson, isJsonObject } from '../core/json.ts'
 import { isModifyAllowed } from '../core/decide.ts'
@@ -143,7 +143,8 @@ async function waitForDisk({ settled, durable }: Recorded): Promise<Settled> {
  * failed is told to operators elsewhere, never to the agent.
  */
 async function recordFault(options: EnforcerOptions, request: AccessRequest, fault: unknown): Promise<Settled> {
-  const reason: Reason = fault instanceof InputError ? fault.reason : 'system.indeterminate'
+  const isKnown = fault instanceof InputError || fault instanceof UnavailableError
+  const reason: Reason = isKnown ? fault.reason : 'system.indeterminate'
   const decision = toStop(reason)
   const { mode, from } = options.modes.look({ upstream: request.context.upstream })
   try {

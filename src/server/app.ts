@@ -13,6 +13,7 @@ import {
   parseJson,
   REASONS,
   RefusedError,
+  UnavailableError,
   UnbearerError,
   type Caller,
   type EnrolledKey,
@@ -160,7 +161,16 @@ async function serveControl(options: Inside, c: Context<Env>): Promise<Response>
   if (typeof method !== 'string' || Object.keys(rest).length > 0) {
     throw new InputError('`/control` takes `{"method": NAME, "params": …}`')
   }
-  return c.json({ result: await options.control.call(method, params ?? {}, by.value) })
+  try {
+    return c.json({ result: await options.control.call(method, params ?? {}, by.value) })
+  } catch (fault) {
+    // Counted and not entered: whoever holds any key could fill the log with refusals.
+    if (fault instanceof RefusedError) {
+      const { reason } = fault
+      options.telemetry.count('unbearer_control_refused_total', { reason, role: by.value.role })
+    }
+    throw fault
+  }
 }
 
 async function serveMcp(options: Inside, c: Context<Env>, upstream: string | undefined): Promise<Response> {
@@ -234,9 +244,7 @@ function toFaultResponse(fault: unknown): Response {
     return Response.json({ error: http.error, reason: fault.reason, message: fault.message }, { status: http.status })
   }
   const retryable = fault instanceof UnbearerError && fault.retryable
-  const { http, help } = REASONS['system.indeterminate']
-  return Response.json(
-    { error: http.error, reason: 'system.indeterminate', message: help, retryable },
-    { status: http.status },
-  )
+  const reason = fault instanceof UnavailableError ? fault.reason : 'system.indeterminate'
+  const { http, help } = REASONS[reason]
+  return Response.json({ error: http.error, reason, message: help, retryable }, { status: http.status })
 }

@@ -52,7 +52,12 @@ export function createGroup(hooks: GroupHooks, maxUnits: number = MAX_UNITS): Gr
 
   function fail(group: Open, cause: unknown): void {
     const why = cause instanceof InvariantError ? `: ${cause.message}` : ''
-    group.done.reject(new UnavailableError(`the group was not made durable and was undone${why}`, { cause }))
+    group.done.reject(
+      new UnavailableError(`the group was not made durable and was undone${why}`, {
+        cause,
+        reason: 'system.log-unavailable',
+      }),
+    )
   }
 
   function take(): Open | undefined {
@@ -117,7 +122,7 @@ function attempt(message: string, act: () => void): void {
   try {
     act()
   } catch (cause) {
-    throw new UnavailableError(message, { cause })
+    throw new UnavailableError(message, { cause, reason: 'system.log-unavailable' })
   }
 }
 

@@ -326,5 +326,7 @@ function toDuplicate(id: string): InputError {
 function toFault(cause: unknown, message: string): UnbearerError {
   if (cause instanceof UnbearerError) return cause
   const damaged = cause instanceof Error && /malformed|not a database/u.test(cause.message)
-  return damaged ? new IntegrityError(message, { cause }) : new UnavailableError(message, { cause })
+  return damaged
+    ? new IntegrityError(message, { cause })
+    : new UnavailableError(message, { cause, reason: 'system.log-unavailable' })
 }

@@ -39,6 +39,13 @@ describe('operators of an installation', () => {
     await installation.control('operator', 'key.roles', { name: 'on-call', roles: ['revoker'] })
     expect(await call('revoke', { dimension: 'subject', id: 'eve' })).toMatchObject({ recorded: true })
     await expect(call('grant.create', { grant: {} })).rejects.toMatchObject({ reason: 'identity.key-role' })
+    // What was refused is counted, and is no entry.
+    const entries = (await installation.entries()).length
+    await expect(installation.control('approver', 'status')).rejects.toMatchObject({ reason: 'identity.key-role' })
+    expect((await installation.entries()).length).toBe(entries)
+    const metrics = await (await fetch(new URL('/metrics', url))).text()
+    expect(metrics).toContain('unbearer_control_refused_total{reason="identity.key-role",role="operator"} 2')
+    expect(metrics).toContain('unbearer_control_refused_total{reason="identity.key-role",role="approver"} 1')
   })
 
   it('put tools in force only when they may, and no longer than they may', async () => {
