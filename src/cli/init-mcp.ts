@@ -6,7 +6,6 @@ import { randomBytes } from 'node:crypto'
 import { chmod, lstat, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
-import { assertServerName } from '../config/manifest.ts'
 import { ConfigError } from '../core/errors.ts'
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import { parseJson } from '../core/parse-json.ts'
@@ -25,7 +24,7 @@ import {
 import { usageError, type Answer, type Call, type Command } from './command.ts'
 import { withMember } from './json-span.ts'
 import { isThere } from './new-installation.ts'
-import { toServerName } from './server-name.ts'
+import { toPlainName, toServerName } from './server-name.ts'
 
 export const initMcpCommand: Command = {
   words: 'init mcp',
@@ -179,14 +178,7 @@ function toRow(
 
 /** Names of settings are free text; those of servers are not. */
 function toWrapper(name: string, command: readonly string[]): readonly string[] {
-  const server = name
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9._-]+/gu, '-')
-    .replace(/^[^a-z0-9]+/u, '')
-    .slice(0, 64)
-  const known = server === '' ? toServerName(undefined, command) : server
-  assertServerName(known)
-  return [...toOwnCommand(), 'mcp', '--name', known, '--', ...command]
+  return [...toOwnCommand(), 'mcp', '--name', toPlainName(name, command), '--', ...command]
 }
 
 /** The file of before stays beside it; what is written is whole or not there. Answers where the former is. */

@@ -4,8 +4,10 @@
  */
 import { basename } from 'node:path'
 
-import { assertServerName } from '../config/manifest.ts'
+import { ConfigError } from '../core/errors.ts'
 
+/** As in `upstreams[].name` of the configuration. */
+const NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/
 /** Programs that run another one, and the words before it that are not its name. */
 const RUNNERS: readonly string[] =
   'npx npm pnpm pnpx yarn bunx bun deno node nodejs uvx uv python python3 pipx docker podman env sh bash cmd'.split(' ')
@@ -17,8 +19,10 @@ const VERBS: readonly string[] = 'exec run dlx x tool c'.split(' ')
  */
 export function toServerName(given: string | undefined, command: readonly string[]): string {
   if (given !== undefined) {
-    assertServerName(given)
-    return given
+    if (NAME.test(given)) return given
+    throw new ConfigError(
+      `\`${given}\` is not usable as the name of a server: lower case letters, digits, \`-\` and \`_\``,
+    )
   }
   const [program = ''] = command
   const isRunner = RUNNERS.includes(toStem(program))
@@ -26,13 +30,23 @@ export function toServerName(given: string | undefined, command: readonly string
   return toName(words[0] ?? program)
 }
 
+/** A name that a person gave it for themselves, as one that a configuration takes; else one from the command. */
+export function toPlainName(free: string, command: readonly string[]): string {
+  const plain = free
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9_-]+/gu, '-')
+    .replace(/^[^a-z0-9]+/u, '')
+    .slice(0, 64)
+  return plain === '' ? toServerName(undefined, command) : plain
+}
+
 function toName(word: string): string {
   const name = toStem(word.replace(/(?<=.)@[^/@]*$/u, ''))
     .toLowerCase()
-    .replaceAll(/[^a-z0-9._-]+/gu, '-')
-    .replace(/^(?:mcp-server-|server-|mcp-)/u, '')
-    .replace(/(?:-mcp-server|-mcp|-server)$/u, '')
-    .replace(/^[^a-z0-9]+/u, '')
+    .replaceAll(/[^a-z0-9_-]+/gu, '-')
+    .replace(/^(?:mcp[-_]server[-_]|server[-_]|mcp[-_])/u, '')
+    .replace(/(?:[-_]mcp[-_]server|[-_]mcp|[-_]server)$/u, '')
+    .replace(/^[^a-z0-9]+|[^a-z0-9]+$/gu, '')
     .slice(0, 64)
   return name === '' ? 'server' : name
 }
@@ -41,6 +55,6 @@ function toName(word: string): string {
 function toStem(path: string): string {
   const parts = path.split(/[\\/]/u).filter((part) => part !== '')
   const bare = basename(parts.at(-1) ?? '').replace(/\.(?:[cm]?[jt]s|py|exe|cmd|sh)$/u, '')
-  const isBland = /^(?:index|main|server|cli|dist|build|src|bin|lib)$/u.test(bare)
+  const isBland = /^(?:index|main|server|mcp|mcp-server|cli|dist|build|src|bin|lib)$/u.test(bare)
   return isBland && parts.length > 1 ? toStem(parts.slice(0, -1).join('/')) : bare
 }

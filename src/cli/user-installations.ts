@@ -102,7 +102,9 @@ mode: enforce
 store: sqlite:./state/unbearer.db
 audit: { head: ./head/unbearer.head, checkpointKey: { file: ./keys/log.jwk } }
 keys: { issuer: { file: ./keys/issuer.jwk } }
-evidence: { masterKey: { file: ./keys/evidence.key } }
+evidence:
+  masterKey: { file: ./keys/evidence.key }
+  retention: { outputs: 30d, permits: 90d, refusals: 365d, acts: forever }
 
 engine: [{ kind: cedar, policies: ${shared}/policies }]
 operators: { policies: ${shared}/policies/operators }

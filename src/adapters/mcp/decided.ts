@@ -17,6 +17,7 @@ import {
   type Perform,
   type PerformContext,
   type Refusal,
+  type Task,
 } from '../../index.ts'
 import { toMethodHash, type ListedTool } from './catalogue.ts'
 import { takeIntent } from './intent.ts'
@@ -62,7 +63,7 @@ export async function answerDecided(input: DecidedInput): Promise<void> {
     const failed = seen.member === 'error' || seen.value['isError'] === true
     return { output: seen.value, failed }
   }
-  const enforced = await input.options.pep.enforce(toAccessRequest(input, action), perform)
+  const enforced = await input.options.pep.enforce(toAccessRequest(input, action, await findTask(input)), perform)
   if (input.signal.aborted) return input.reply.abandon()
   if (enforced.kind === 'refused') return input.reply.finish(toRefusedText(input.message, enforced.refusal))
   if (seen === undefined) throw new InvariantError('performed without an answer')
@@ -117,9 +118,27 @@ function toMethodAction(method: string, params: JsonObject): Action {
   }
 }
 
-function toAccessRequest({ options, held, caller, message }: DecidedInput, action: Action): AccessRequest {
+/** Milliseconds before its end from when on nothing is begun in a task. */
+const ENDING = 60_000
+
+/**
+ * The task to act in. A connection's own is followed by another one, as if the client had connected again: both are without a
+ * purpose, so that nothing is trusted more in the second than in the first.
+ */
+async function findTask({ options, held, caller }: DecidedInput): Promise<Task> {
+  if (caller.task !== undefined) return caller.task
+  if (held.task.expires - options.clock.now() < ENDING) {
+    try {
+      held.task = await options.pep.openConnectionTask(caller)
+    } catch {
+      // The one that ends is refused for what it is.
+    }
+  }
+  return held.task
+}
+
+function toAccessRequest({ options, held, caller, message }: DecidedInput, action: Action, task: Task): AccessRequest {
   const { name: upstream } = held.upstream
-  const task = caller.task ?? held.task
   return {
     id: options.pep.newId(),
     plane: 'mcp',

@@ -21,8 +21,8 @@ export interface McpSession {
   readonly upstream: UpstreamConfig
   readonly binding: string
   readonly owner: string
-  /** The task of requests that bring none of their own. */
-  readonly task: Task
+  /** The task of requests that bring none of their own; replaced when its time is over, because clients stay for days. */
+  task: Task
   readonly connection: UpstreamConnection
   readonly catalogue: Catalogue
   readonly version: string
