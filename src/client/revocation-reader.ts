@@ -53,9 +53,10 @@ interface Stream {
   readonly askedAt: number
   lines: string[]
   size: number
-  /** The first heartbeat and the last. */
+  /** The first heartbeat and the last, and when that came. */
   first?: Heartbeat
   last?: Heartbeat
+  lastAt: number
 }
 
 interface State extends ReaderOptions {
@@ -81,7 +82,7 @@ export function createRevocationReader(options: ReaderOptions): RevocationReader
     remaining: () => remaining(state),
     begin(challenge) {
       const after = state.known
-      const stream: Stream = { challenge, after, askedAt: state.monotonic(), lines: [], size: 0 }
+      const stream: Stream = { challenge, after, askedAt: state.monotonic(), lastAt: 0, lines: [], size: 0 }
       return {
         challenge,
         ...(after === undefined ? {} : { since: `${after.feed}.${after.rev}` }),
@@ -96,12 +97,16 @@ export function createRevocationReader(options: ReaderOptions): RevocationReader
 
 const toKey = (dimension: RevocationDimension, id: string): string => `${dimension}/${id}`
 
-/** The server cannot be further on than this, so that the age can only come out too high. */
+/**
+ * The server cannot be further on than this, so that the age can only come out too high. Our own clock may have stood still, with
+ * the machine that it is in, while that of the server did not: then the time since the last heartbeat came is what counts.
+ */
 function remaining({ current, rev, monotonic, staleMs = Infinity }: State): number {
   const { first, last } = current ?? {}
   if (current === undefined || first === undefined || last === undefined) return 0
   if (!last.fresh || last.rev < rev) return 0
-  const age = first.elapsed + (monotonic() - current.askedAt) - last.elapsed
+  const now = monotonic()
+  const age = Math.max(now - current.lastAt, first.elapsed + (now - current.askedAt) - last.elapsed)
   return Math.max(0, Math.min(last.stale_ms, staleMs) - age)
 }
 
@@ -124,6 +129,7 @@ function beat(state: State, stream: Stream, compact: string): boolean {
   stream.size = 0
   stream.first ??= heartbeat
   stream.last = heartbeat
+  stream.lastAt = state.monotonic()
   state.current = stream
   state.known = { feed: heartbeat.feed, rev: heartbeat.rev }
   state.rev = Math.max(state.rev, heartbeat.rev)

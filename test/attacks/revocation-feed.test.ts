@@ -12,6 +12,7 @@
  * | `client/revocation-reader.ts` any challenge will do           | cannot replay a heartbeat, nor a stream of before  |
  * | `client/revocation-reader.ts` behind what was heard is fresh  | is stale until it has caught up, …                 |
  * | `client/revocation-reader.ts` no age, or one that starts late | cannot hold it back …, cannot keep it silent …     |
+ * | `client/revocation-reader.ts` the age by the server alone     | cannot use a machine that slept: …                 |
  * | `crypto/heartbeat.ts` of any issuer                           | out of something else that the issuer signed, …    |
  * | `server/feed/sink.ts` no bound                                | is cut, and the others are told                    |
  * | `server/feed/publisher.ts` a number of any feed will do       | tells everything to whoever knows its numbers …    |
@@ -211,6 +212,16 @@ describe('whoever holds the line', () => {
     expect(takeAll(slow.reading, first)).toBe(true)
     expect(reader.remaining()).toBeLessThan(1_001)
     now += 1_001
+    expect(reader.fresh()).toBe(false)
+  })
+
+  it('cannot use a machine that slept: what came since is as old as it is', async () => {
+    publisher.close()
+    publisher = create(20)
+    const { reading, wire } = await begin()
+    // Our clock stood still for a second, that of the server did not.
+    for (let beats = 0; beats < 50; beats += 1) expect(takeAll(reading, await wire.next())).toBe(true)
+    now += 5_001
     expect(reader.fresh()).toBe(false)
   })
 
