@@ -2,16 +2,19 @@
  * @module
  * Burns in a file, for several processes on one machine, and for one that must not forget over a restart.
  */
+import { setTimeout } from 'node:timers/promises'
+
 import { ConfigError } from '../core/errors.ts'
 import type { Burns } from '../ports/burns.ts'
 
 /** How many that have expired one burn takes away. */
 const SWEEP = 8
+/** How long another process may be waited for. */
+const BUSY_MS = 5_000
 
 const SCHEMA = `
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = FULL;
-  PRAGMA busy_timeout = 5000;
   CREATE TABLE IF NOT EXISTS burns (id TEXT PRIMARY KEY, expires INTEGER NOT NULL) STRICT, WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS burns_expires ON burns (expires);
   CREATE TABLE IF NOT EXISTS began (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL) STRICT;
@@ -24,18 +27,17 @@ const SCHEMA = `
  */
 export async function sqliteBurns(path: string): Promise<Burns> {
   const { DatabaseSync } = await import('node:sqlite')
-  const open = (): InstanceType<typeof DatabaseSync> => {
-    const database = new DatabaseSync(path)
-    database.exec(SCHEMA)
-    database.prepare('INSERT INTO began VALUES (1, ?) ON CONFLICT DO NOTHING').run(Date.now())
-    return database
-  }
-  let database: InstanceType<typeof DatabaseSync>
-  try {
-    database = open()
-  } catch (cause) {
-    throw new ConfigError(`\`${path}\` cannot be opened for the burns of credentials`, { cause })
-  }
+  const database = await openPatiently(path, () => {
+    const opened = new DatabaseSync(path, { timeout: BUSY_MS })
+    try {
+      opened.exec(SCHEMA)
+      opened.prepare('INSERT INTO began VALUES (1, ?) ON CONFLICT DO NOTHING').run(Date.now())
+      return opened
+    } catch (cause) {
+      opened.close()
+      throw cause
+    }
+  })
   const began = Number(database.prepare('SELECT at FROM began').get()?.['at'])
   const insert = database.prepare('INSERT INTO burns VALUES (?, ?) ON CONFLICT DO NOTHING')
   const sweep = database.prepare(
@@ -53,4 +55,23 @@ export async function sqliteBurns(path: string): Promise<Burns> {
     },
     close: () => database.close(),
   }
+}
+
+/** Replicas start together, and SQLite does not wait where the mode of the journal is changed for the first time. */
+async function openPatiently<T>(path: string, open: () => T): Promise<T> {
+  const until = performance.now() + BUSY_MS
+  for (;;) {
+    try {
+      return open()
+    } catch (cause) {
+      if (performance.now() > until || !isLocked(cause))
+        throw new ConfigError(`\`${path}\` cannot be opened for the burns of credentials`, { cause })
+    }
+    await setTimeout(10 + Math.random() * 20)
+  }
+}
+
+/** SQLITE_BUSY, in whatever kind. */
+function isLocked(cause: unknown): boolean {
+  return cause instanceof Error && 'errcode' in cause && Number(cause.errcode) % 256 === 5
 }

@@ -33,8 +33,15 @@ export type Authenticated<T> =
   | { readonly ok: false; readonly reason: Reason; readonly nonce?: string }
 
 export interface Authenticator {
-  /** A request without session credential (`/session`, `/control`): needs a nonce of this server, and one of `roles`. */
-  authenticateKey(request: ReceivedRequest, roles: readonly KeyRole[]): Promise<Authenticated<EnrolledKey>>
+  /**
+   * A request without session credential (`/session`, `/control`): needs a nonce of this server, and one of `roles`. The proof
+   * is used up, unless whoever sends it again gets nothing by it (`isReplayHarmless`): then nothing of it is remembered.
+   */
+  authenticateKey(
+    request: ReceivedRequest,
+    roles: readonly KeyRole[],
+    options?: { readonly isReplayHarmless?: boolean },
+  ): Promise<Authenticated<EnrolledKey>>
   /** An agent's request under its session credential; refused when the agent or its task is revoked, whatever it asks. */
   authenticateAgent(request: ReceivedRequest): Promise<Authenticated<Caller>>
   /**
@@ -67,14 +74,14 @@ interface Proved {
 export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
   const nonces = createNonces()
   return {
-    async authenticateKey(request, roles) {
+    async authenticateKey(request, roles, { isReplayHarmless = false } = {}) {
       const proved = await prove(options, request)
       if (!proved.ok) return proved
       if (!roles.includes(proved.value.key.role)) return refuse('identity.key-role')
       const { key, nonce } = proved.value
       if (!nonces.isFresh(nonce.split('.', 1)[0] ?? ''))
         return { ok: false, reason: 'identity.use-nonce', nonce: nonces.mint() }
-      const refused = nonces.spend(key.jkt, nonce)
+      const refused = isReplayHarmless ? undefined : nonces.spend(key.jkt, nonce)
       return refused === undefined ? { ok: true, value: key } : refuse(refused)
     },
     async authenticateAgent(request) {

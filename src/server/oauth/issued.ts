@@ -74,8 +74,9 @@ async function authenticate(
   { authenticator, counted, revocations }: IssuedOptions,
   received: ReceivedRequest,
   roles: readonly KeyRole[],
+  options: { readonly isReplayHarmless?: boolean } = {},
 ): Promise<EnrolledKey | Response> {
-  const by = await authenticator.authenticateKey(received, roles)
+  const by = await authenticator.authenticateKey(received, roles, options)
   if (by.ok)
     return revocations.find('actor', by.value.jkt) === undefined
       ? by.value
@@ -86,12 +87,15 @@ async function authenticate(
   return refused
 }
 
-/** The PEP that signed this request; otherwise what to answer. */
+/**
+ * The PEP that asks to redeem; otherwise what to answer. Its proof is not used up: asked again, the credential is burned, and a
+ * PEP of a busy API asks more often than anybody could remember.
+ */
 export async function authenticatePep(
   options: IssuedOptions,
   received: ReceivedRequest,
 ): Promise<EnrolledKey | Response> {
-  return authenticate(options, received, ['pep'])
+  return authenticate(options, received, ['pep'], { isReplayHarmless: true })
 }
 
 /** True for a key that may redeem and look at credentials of this audience. */
