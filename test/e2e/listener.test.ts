@@ -39,6 +39,24 @@ function series(decision: string, reason: string): string {
 
 const get = async (path: string): Promise<Response> => fetch(`${installation.origin}${path}`)
 
+describe('an MCP client that is not let in', () => {
+  it('is told where the resource says what it takes, and no bearer token is', async () => {
+    const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' }
+    for (const authorization of [undefined, 'Bearer a-token-of-the-upstream']) {
+      const headers = { ...init.headers, ...(authorization === undefined ? {} : { authorization }) }
+      const response = await fetch(`${installation.origin}/mcp/desk`, { ...init, headers })
+      expect(response.status).toBe(401)
+      const challenge = response.headers.get('www-authenticate') ?? ''
+      const [, metadata = ''] = /resource_metadata="([^"]+)"/.exec(challenge) ?? []
+      expect(await (await fetch(metadata)).json()).toMatchObject({
+        resource: `${installation.origin}/mcp/desk`,
+        authorization_servers: [ISSUER],
+        bearer_methods_supported: [],
+      })
+    }
+  })
+})
+
 describe('health and metrics', () => {
   it('is healthy and ready', async () => {
     expect(await (await get('/healthz')).json()).toEqual({ ok: true, version: 'test' })
