@@ -97,7 +97,7 @@ export interface Composed extends Opened {
   readonly publisher: Publisher
   readonly events: Events
   readonly authenticator: ReturnType<typeof createAuthenticator>
-  readonly issueSession: (agent: EnrolledKey, txn: string | undefined) => Promise<JsonObject>
+  readonly issueSession: (agent: EnrolledKey, txn: string | undefined, x5t?: string) => Promise<JsonObject>
   /**
    * Builds everything that another configuration needs, warmed, beside what serves. Throws what is wrong with it, and changes
    * nothing. `swap` puts it in force in one step; `discard` gives it up.
@@ -360,7 +360,7 @@ async function composeOver(
         throw cause
       }
     },
-    issueSession: async (agent, txn) => openSession(config, opened, agent, txn),
+    issueSession: async (agent, txn, x5t) => openSession(config, opened, agent, txn, x5t),
     async close() {
       stopSweeping()
       feed.publisher.close()
@@ -458,6 +458,7 @@ async function openSession(
   opened: Opened,
   agent: EnrolledKey,
   txn: string | undefined,
+  x5t: string | undefined,
 ): Promise<JsonObject> {
   const task = txn === undefined ? undefined : await opened.services.tasks.find(txn)
   if (txn !== undefined && task === undefined) throw refused('identity.unknown-task', 'there is no such open task')
@@ -475,6 +476,7 @@ async function openSession(
     rev: opened.services.revocations.rev(),
     now: clock.now(),
     ...(txn === undefined ? {} : { txn }),
+    ...(x5t === undefined ? {} : { x5t }),
   })
   return { credential, expires_in: SESSION_TTL_SECONDS, ...(txn === undefined ? {} : { txn }) }
 }

@@ -243,12 +243,22 @@ export async function listen(config: Listening, fetch: Parameters<typeof serve>[
         fetch,
         hostname: config.listen.host,
         port: config.listen.port,
-        ...(tls === undefined ? {} : { createServer: createTlsServer, serverOptions: { ...readCertificate(tls) } }),
+        ...(tls === undefined
+          ? {}
+          : { createServer: createTlsServer, serverOptions: { ...readCertificate(tls), ...toAsked(tls) } }),
       },
       () => resolve(server),
     )
     server.once('error', reject)
   })
+}
+
+/** A certificate that nobody signed is as good as any: only the key in it counts, and whoever has none may go on without. */
+function toAsked({ clientCertificates }: NonNullable<Config['tls']>): {
+  requestCert?: true
+  rejectUnauthorized?: false
+} {
+  return clientCertificates === true ? { requestCert: true, rejectUnauthorized: false } : {}
 }
 
 /** Takes no new requests, lets those under way end for two seconds. */

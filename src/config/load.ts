@@ -57,7 +57,12 @@ export interface Config {
   /** Where clients reach us, without a trailing slash; absent: made from the address that was bound. */
   readonly origin?: string
   /** `ca` is the file that commands beside the configuration trust. */
-  readonly tls?: { readonly cert: Secret; readonly key: Secret; readonly ca?: string }
+  readonly tls?: {
+    readonly cert: Secret
+    readonly key: Secret
+    readonly ca?: string
+    readonly clientCertificates?: true
+  }
   readonly deployment: Deployment
   readonly mode: Mode
   /** Everything that the file says about modes. */
@@ -216,11 +221,16 @@ function toModeFile({ mode, modes, upstreams }: ConfigShape): ModeFile {
 }
 
 function toTls(
-  { cert, key, ca }: NonNullable<ConfigShape['tls']>,
+  { cert, key, ca, clientCertificates }: NonNullable<ConfigShape['tls']>,
   at: (path: string) => string,
   secret: (source: SecretShape) => Secret,
 ): NonNullable<Config['tls']> {
-  return { cert: secret(cert), key: secret(key), ...(ca === undefined ? {} : { ca: at(ca) }) }
+  return {
+    cert: secret(cert),
+    key: secret(key),
+    ...(ca === undefined ? {} : { ca: at(ca) }),
+    ...(clientCertificates ? { clientCertificates } : {}),
+  }
 }
 
 function toUpstreams(shape: ConfigShape, secret: (source: SecretShape) => Secret): readonly Upstream[] {

@@ -33,6 +33,8 @@ export function assertReloadable(current: Config, next: Config): void {
     throw new ConfigError(`\`${changed}\` cannot be changed while the server runs, restart it or put the value back`)
   if ((current.tls === undefined) !== (next.tls === undefined))
     throw new ConfigError('`tls` cannot be added or taken away while the server runs, restart it')
+  if (current.tls?.clientCertificates !== next.tls?.clientCertificates)
+    throw new ConfigError('`tls.clientCertificates` cannot be changed while the server runs, restart it')
 }
 
 function isReplaced(key: string): boolean {

@@ -39,7 +39,14 @@ export interface ConfigShape {
   readonly issuer: string
   readonly listen: string
   readonly origin?: string | undefined
-  readonly tls?: { readonly cert: SecretShape; readonly key: SecretShape; readonly ca?: string | undefined } | undefined
+  readonly tls?:
+    | {
+        readonly cert: SecretShape
+        readonly key: SecretShape
+        readonly ca?: string | undefined
+        readonly clientCertificates: boolean
+      }
+    | undefined
   readonly deployment: 'same-user' | { readonly agentUid: number }
   readonly mode: 'observe' | 'enforce'
   readonly modes: readonly ModeRuleShape[]
@@ -204,6 +211,15 @@ const shape = z.strictObject({
           about(
             'The file with the authority that commands beside this configuration trust, and no other. Default: those of the system, and the certificate itself.',
             'Answering commands in the place of the gateway, with another certificate.',
+          ),
+        ),
+      clientCertificates: z
+        .boolean()
+        .default(false)
+        .meta(
+          about(
+            'Asks clients for a certificate. One of the key of an agent proves the agent for its connection, and its sessions are bound to it (RFC 8705); who signed it does not count.',
+            'Nothing without the key of an agent. With a stolen one no more than signatures with it give.',
           ),
         ),
     })

@@ -49,6 +49,7 @@ export interface ActionClaims {
   readonly rctx: { readonly proof: string }
 }
 
+/** `x5t#S256`: also bound to the certificate of a connection (RFC 8705 §3.1). */
 export interface SessionClaims {
   readonly iss: string
   readonly aud: string
@@ -59,7 +60,7 @@ export interface SessionClaims {
   readonly txn?: string
   /** The global revocation sequence at issue; absent: 0, as version 0.1 issued them. */
   readonly rev?: number
-  readonly cnf: { readonly jkt: string }
+  readonly cnf: { readonly jkt: string; readonly 'x5t#S256'?: string }
 }
 
 /** At most ten minutes (invariant 3). */

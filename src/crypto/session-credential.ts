@@ -5,7 +5,7 @@
  */
 import { SESSION_TTL_SECONDS, SESSION_TYP, type SessionClaims } from '../core/credential.ts'
 import { InvariantError } from '../core/errors.ts'
-import type { Json, JsonObject } from '../core/json.ts'
+import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import type { Reason } from '../core/reasons.ts'
 import { randomId } from './base64.ts'
 import { signJwt, verifyJwt } from './jwt.ts'
@@ -23,6 +23,8 @@ export interface IssueSession {
   /** Thumbprint of the agent's key. */
   readonly jkt: string
   readonly txn?: string
+  /** `x5t#S256` of the certificate that its connections must show. */
+  readonly x5t?: string
   /** The global revocation sequence now; 0 when absent. */
   readonly rev?: number
   /** Milliseconds since the epoch. */
@@ -49,7 +51,7 @@ export function issueSession(session: IssueSession): string {
     sub,
     ...(txn === undefined ? {} : { txn }),
     ...(session.rev === undefined ? {} : { rev: session.rev }),
-    cnf: { jkt },
+    cnf: { jkt, ...(session.x5t === undefined ? {} : { 'x5t#S256': session.x5t }) },
   }
   return signJwt(key, SESSION_TYP, { ...claims })
 }
@@ -63,6 +65,8 @@ export interface VerifySession {
   readonly key: KeyPair
   /** Thumbprint of the key that proved this request. */
   readonly jkt: string
+  /** `x5t#S256` of the certificate that the connection showed. */
+  readonly x5t?: string
   /** Milliseconds since the epoch. */
   readonly now: number
 }
@@ -82,6 +86,8 @@ export function verifySession(session: VerifySession): VerifiedSession {
   const claims = found === undefined ? undefined : parseSessionClaims(found)
   const bad = { ok: false, reason: 'identity.bad-proof' } as const
   if (claims === undefined || claims.iss !== issuer || claims.aud !== (session.aud ?? issuer)) return bad
+  const x5t = claims.cnf['x5t#S256']
+  if (x5t !== undefined && x5t !== session.x5t) return bad
   if (claims.cnf.jkt !== jkt || claims.exp - claims.iat > SESSION_TTL_SECONDS) return bad
   const now = session.now / 1000
   if (!(claims.iat <= now + SKEW_SECONDS)) return bad
@@ -93,19 +99,22 @@ const MEMBERS: ReadonlySet<string> = new Set(['iss', 'aud', 'iat', 'exp', 'jti',
 function parseSessionClaims(claims: JsonObject): SessionClaims | undefined {
   if (!Object.keys(claims).every((name) => MEMBERS.has(name))) return undefined
   const { iss, aud, iat, exp, jti, sub, txn, rev, cnf } = claims
-  const jkt = toConfirmation(cnf)
-  if (!isText(iss) || !isText(aud) || !isText(jti) || !isText(sub) || jkt === undefined) return undefined
+  const confirmation = toConfirmation(cnf)
+  if (!isText(iss) || !isText(aud) || !isText(jti) || !isText(sub) || confirmation === undefined) return undefined
   if (!Number.isSafeInteger(iat) || !Number.isSafeInteger(exp)) return undefined
   if (txn !== undefined && !isText(txn)) return undefined
   if (rev !== undefined && !(Number.isSafeInteger(rev) && Number(rev) >= 0)) return undefined
   const times = { iat: Number(iat), exp: Number(exp) }
   const optional = { ...(txn === undefined ? {} : { txn }), ...(rev === undefined ? {} : { rev: Number(rev) }) }
-  return { iss, aud, ...times, jti, sub, ...optional, cnf: { jkt } }
+  return { iss, aud, ...times, jti, sub, ...optional, cnf: confirmation }
 }
 
-function toConfirmation(cnf: Json | undefined): string | undefined {
-  if (typeof cnf !== 'object' || cnf === null || !('jkt' in cnf) || Object.keys(cnf).length !== 1) return undefined
-  return isText(cnf.jkt) ? cnf.jkt : undefined
+function toConfirmation(cnf: Json | undefined): SessionClaims['cnf'] | undefined {
+  if (!isJsonObject(cnf)) return undefined
+  const { jkt, 'x5t#S256': x5t, ...others } = cnf
+  if (!isText(jkt) || Object.keys(others).length > 0) return undefined
+  if (x5t === undefined) return { jkt }
+  return isText(x5t) ? { jkt, 'x5t#S256': x5t } : undefined
 }
 
 function isText(value: Json | undefined): value is string {

@@ -7,6 +7,7 @@ import type { SessionClaims } from '../core/credential.ts'
 import type { EnrolledKey, KeyRole, Task } from '../core/evidence.ts'
 import type { Reason } from '../core/reasons.ts'
 import { fromRecord, taskRecord } from '../core/records.ts'
+import type { ClientCertificate } from '../crypto/client-certificate.ts'
 import { verifyDpop } from '../crypto/dpop.ts'
 import { verifyRequest, type HeaderReader } from '../crypto/http-signature.ts'
 import { verifySession } from '../crypto/session-credential.ts'
@@ -26,6 +27,8 @@ export interface ReceivedRequest {
   /** The lines of a header, none joined; undefined when it is absent. */
   readonly header: HeaderReader
   readonly body: Uint8Array
+  /** What the client proved in the handshake of a TLS connection that ended in this process. */
+  readonly certificate?: ClientCertificate
 }
 
 export type Authenticated<T> =
@@ -42,6 +45,11 @@ export interface Authenticator {
     roles: readonly KeyRole[],
     options?: { readonly isReplayHarmless?: boolean },
   ): Promise<Authenticated<EnrolledKey>>
+  /**
+   * An agent that begins a session: by a signature, or by the certificate of its connection alone. With `x5t` the session is
+   * bound to that certificate (RFC 8705).
+   */
+  authenticateBeginning(request: ReceivedRequest): Promise<Authenticated<Beginning>>
   /** An agent's request under its session credential; refused when the agent or its task is revoked, whatever it asks. */
   authenticateAgent(request: ReceivedRequest): Promise<Authenticated<Caller>>
   /**
@@ -49,6 +57,11 @@ export interface Authenticator {
    * DPoP under a nonce of this server, or by both; DPoP alone leaves the body open, and says so.
    */
   authenticateExchange(request: ReceivedRequest, compact: string, url: string): Promise<Authenticated<Caller>>
+}
+
+export interface Beginning {
+  readonly key: EnrolledKey
+  readonly x5t?: string
 }
 
 export interface AuthenticatorOptions {
@@ -73,64 +86,96 @@ interface Proved {
 
 export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
   const nonces = createNonces()
+  const authenticateKey: Authenticator['authenticateKey'] = async (
+    request,
+    roles,
+    { isReplayHarmless = false } = {},
+  ) => {
+    const proved = await prove(options, request)
+    if (!proved.ok) return proved
+    if (!roles.includes(proved.value.key.role)) return refuse('identity.key-role')
+    const { key, nonce } = proved.value
+    if (!nonces.isFresh(nonce.split('.', 1)[0] ?? ''))
+      return { ok: false, reason: 'identity.use-nonce', nonce: nonces.mint() }
+    const refused = isReplayHarmless ? undefined : nonces.spend(key.jkt, nonce)
+    return refused === undefined ? { ok: true, value: key } : refuse(refused)
+  }
   return {
-    async authenticateKey(request, roles, { isReplayHarmless = false } = {}) {
-      const proved = await prove(options, request)
-      if (!proved.ok) return proved
-      if (!roles.includes(proved.value.key.role)) return refuse('identity.key-role')
-      const { key, nonce } = proved.value
-      if (!nonces.isFresh(nonce.split('.', 1)[0] ?? ''))
-        return { ok: false, reason: 'identity.use-nonce', nonce: nonces.mint() }
-      const refused = isReplayHarmless ? undefined : nonces.spend(key.jkt, nonce)
-      return refused === undefined ? { ok: true, value: key } : refuse(refused)
+    authenticateKey,
+    async authenticateBeginning(request) {
+      const { certificate } = request
+      if (certificate === undefined || isSigned(request)) {
+        const signed = await authenticateKey(request, ['agent'])
+        return signed.ok ? { ok: true, value: toBeginning(signed.value, certificate) } : signed
+      }
+      const key = await options.keyring.load(certificate.jkt)
+      if (key === undefined) return refuse('identity.unknown-key')
+      return key.role === 'agent' ? { ok: true, value: toBeginning(key, certificate) } : refuse('identity.key-role')
     },
     async authenticateAgent(request) {
       const compact = readSessionCredential(request)
       if (compact === undefined) return refuse('identity.missing')
+      if (request.certificate !== undefined && !isSigned(request)) return toAgent(options, [], compact, request)
       const proved = await prove(options, request)
-      return proved.ok ? toAgent(options, [proved.value], compact) : proved
+      return proved.ok ? toAgent(options, [proved.value], compact, request) : proved
     },
     async authenticateExchange(request, compact, url) {
       const proofs: Proved[] = []
-      const isSigned = ['signature', 'signature-input'].some((name) => request.header(name) !== undefined)
       const isDpop = linesOf(request.header('dpop')).length > 0
       const proved = [
-        ...(isSigned ? [await prove(options, request)] : []),
+        ...(isSigned(request) ? [await prove(options, request)] : []),
         ...(isDpop ? [await proveDpop(options, nonces, request, url)] : []),
       ]
       for (const each of proved) {
         if (!each.ok) return each
         proofs.push(each.value)
       }
-      return toAgent(options, proofs, compact)
+      return toAgent(options, proofs, compact, request)
     },
   }
 }
 
-/** All proofs are of one agent's key, which is that of the session credential; each of them is used up. */
+function isSigned({ header }: ReceivedRequest): boolean {
+  return ['signature', 'signature-input'].some((name) => header(name) !== undefined)
+}
+
+/** Bound to the certificate where the connection shows one of the same key. */
+function toBeginning(key: EnrolledKey, certificate: ClientCertificate | undefined): Beginning {
+  return certificate?.jkt === key.jkt ? { key, x5t: certificate.x5t } : { key }
+}
+
+/**
+ * All proofs are of one agent's key, which is that of the session credential; each of them is used up. Without any the connection
+ * has to be that of the certificate which the session is bound to.
+ */
 async function toAgent(
   options: AuthenticatorOptions,
   proofs: readonly Proved[],
   compact: string,
+  { certificate }: ReceivedRequest,
 ): Promise<Authenticated<Caller>> {
-  const [first] = proofs
-  if (first === undefined) return refuse('identity.missing')
-  const { key } = first
+  const shown = certificate === undefined ? undefined : await options.keyring.load(certificate.jkt)
+  const key = proofs[0]?.key ?? shown
+  if (key === undefined) return refuse('identity.missing')
   if (key.role !== 'agent') return refuse('identity.key-role')
   if (proofs.some((proof) => proof.key.jkt !== key.jkt)) return refuse('identity.bad-proof')
   const { issuer, clock } = options
   const signer = findSigner(options.issuerKeys, compact)
   if (signer === undefined) return refuse('identity.bad-proof')
-  const opened = verifySession({ compact, issuer, key: signer, jkt: key.jkt, now: clock.now() })
+  const x5t = certificate === undefined ? {} : { x5t: certificate.x5t }
+  const opened = verifySession({ compact, issuer, key: signer, jkt: key.jkt, now: clock.now(), ...x5t })
   if (!opened.ok) return refuse(opened.reason)
+  const isBound = opened.claims.cnf['x5t#S256'] !== undefined
+  if (proofs.length === 0 && !isBound) return refuse('identity.missing')
   // To be renewed like one whose time is over: the agent itself is not stopped.
   if (isFromBefore(options.feed, opened.claims.rev)) return refuse('identity.expired')
   if (isStopped(options.feed, key.jkt, opened.claims)) return refuse('identity.revoked')
   const away = options.turnAway(key.jkt)
   if (away !== undefined) return refuse(away)
   for (const proof of proofs) if (!(await burn(options, proof))) return refuse('identity.replayed')
-  const bodyBound = proofs.some((proof) => proof.bodyBound)
-  return toCaller(options, key, bodyBound, opened.claims.txn)
+  // Everything on a connection that the key has opened is of its holder.
+  const bodyBound = isBound || proofs.some((proof) => proof.bodyBound)
+  return toCaller(options, key, { grade: proofs.length === 0 ? 'mtls' : 'signature', bodyBound }, opened.claims.txn)
 }
 
 function linesOf(header: ReturnType<HeaderReader>): readonly string[] {
@@ -221,7 +266,7 @@ async function burn({ store, clock }: AuthenticatorOptions, { key, nonce }: Prov
 async function toCaller(
   options: AuthenticatorOptions,
   key: EnrolledKey,
-  bodyBound: boolean,
+  proof: Pick<Caller['proof'], 'grade' | 'bodyBound'>,
   txn: string | undefined,
 ): Promise<Authenticated<Caller>> {
   const [record] = txn === undefined ? [undefined] : await options.store.get([taskRecord(txn)])
@@ -231,7 +276,7 @@ async function toCaller(
   return {
     ok: true,
     value: {
-      proof: { grade: 'signature', jkt: key.jkt, bodyBound },
+      proof: { ...proof, jkt: key.jkt },
       actor: { type: 'agent', id: key.name, jkt: key.jkt },
       ...(task === undefined ? {} : { task }),
     },

@@ -25,6 +25,7 @@ import {
 } from '../index.ts'
 import type { Authenticated, Authenticator, ReceivedRequest } from '../pdp/authenticate.ts'
 import type { Telemetry } from '../pdp/telemetry.ts'
+import { peerCertificate } from './peer-certificate.ts'
 import { createBodyReader, type BodyReader } from './body.ts'
 import { addEventRoutes, type EventRoutes } from './events/routes.ts'
 import { addFeedRoutes, FEED_PATH, type FeedRoutes } from './feed/routes.ts'
@@ -48,8 +49,8 @@ export interface AppOptions {
   /** Proof `none` is accepted here, where the upstream only observes. True only for loopback listeners. */
   readonly unprovedObserve: boolean
   readonly control: { call(method: string, params: Json, by: EnrolledKey): Promise<Json> }
-  /** Issues a session credential for an agent, bound to its key. */
-  readonly issueSession: (agent: EnrolledKey, txn: string | undefined) => Promise<JsonObject>
+  /** Issues a session credential for an agent, bound to its key, and to a certificate of it where one is named. */
+  readonly issueSession: (agent: EnrolledKey, txn: string | undefined, x5t?: string) => Promise<JsonObject>
   readonly telemetry: Telemetry
   /** True once it is asked to stop: nothing new is begun, what is under way may end. */
   readonly draining?: () => boolean
@@ -143,14 +144,14 @@ export function toForeign(incoming: IncomingMessage, hosts: readonly string[]): 
 
 async function serveSession(options: Inside, c: Context<Env>): Promise<Response> {
   const received = await receive(options, c)
-  const agent = await options.authenticator.authenticateKey(received, ['agent'])
-  if (!agent.ok) return refuse(options, agent)
+  const begun = await options.authenticator.authenticateBeginning(received)
+  if (!begun.ok) return refuse(options, begun)
   const asked = toObject(parseJson(received.body))
   const { txn, ...rest } = asked
   if (Object.keys(rest).length > 0 || (txn !== undefined && typeof txn !== 'string')) {
     throw new InputError('`/session` takes an object with at most `txn`, a string')
   }
-  return c.json(await options.issueSession(agent.value, txn))
+  return c.json(await options.issueSession(begun.value.key, txn, begun.value.x5t))
 }
 
 async function serveControl(options: Inside, c: Context<Env>): Promise<Response> {
@@ -209,7 +210,9 @@ async function toCaller(
 async function receive({ readBody }: Inside, c: Context<Env>): Promise<ReceivedRequest> {
   const { incoming } = c.env
   const body = await readBody(c.req.raw)
+  const certificate = peerCertificate(incoming)
   return {
+    ...(certificate === undefined ? {} : { certificate }),
     method: incoming.method ?? '',
     target: incoming.url ?? '',
     header: (name) => incoming.headersDistinct[name.toLowerCase()],

@@ -3,7 +3,7 @@
  * Certificates of an authority of our own, made with the `openssl` of this machine: Node has no way to make one.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** False where there is no `openssl`; tests then skip and say so. */
@@ -53,4 +53,24 @@ export function makeCertificate(dir: string, name: string, authority: string): v
     `${name}.pem`,
   )
   execFileSync('chmod', ['600', join(dir, `${name}.key`)])
+}
+
+/** Writes `FILE.pem`, a certificate of the key in PKCS #8 PEM that nobody else has signed; returns it. */
+export function certify(dir: string, file: string, key: string, subject = 'agent'): string {
+  writeFileSync(join(dir, `${file}.key`), key, { mode: 0o600 })
+  openssl(
+    dir,
+    'req',
+    '-x509',
+    '-new',
+    '-key',
+    `${file}.key`,
+    '-subj',
+    `/CN=${subject}`,
+    '-days',
+    '2',
+    '-out',
+    `${file}.pem`,
+  )
+  return readFileSync(join(dir, `${file}.pem`), 'utf8')
 }

@@ -1,0 +1,30 @@
+/**
+ * @module
+ * The certificate that a client showed in the handshake of TLS (RFC 8705). What counts is the key in it, which the handshake proved;
+ * who signed the certificate, and what it says of its owner, is nobody's word here.
+ */
+import { hash, X509Certificate } from 'node:crypto'
+
+import { isJsonObject } from '../core/json.ts'
+import { parseJson } from '../core/parse-json.ts'
+import { importPublicKey } from './keys.ts'
+
+export interface ClientCertificate {
+  /** RFC 7638 thumbprint of the key in it. */
+  readonly jkt: string
+  /** `x5t#S256` (RFC 8705 §3.1): base64url(SHA-256(DER)). */
+  readonly x5t: string
+}
+
+/**
+ * Reads a certificate in DER. Undefined for what is none, and for keys of other kinds than ours. Does not look at its times, its
+ * names or its signature, and does not say that anybody proved the key: take only what the TLS layer of this process gives.
+ */
+export function readClientCertificate(der: Uint8Array): ClientCertificate | undefined {
+  try {
+    const jwk = parseJson(JSON.stringify(new X509Certificate(der).publicKey.export({ format: 'jwk' })))
+    return isJsonObject(jwk) ? { jkt: importPublicKey(jwk).jkt, x5t: hash('sha256', der, 'base64url') } : undefined
+  } catch {
+    return undefined
+  }
+}
