@@ -11,6 +11,7 @@ import { join } from 'node:path'
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
+import { loadConfig } from '../../src/config/load.ts'
 import { issueSession } from '../../src/crypto/session-credential.ts'
 import { signDpop } from '../../src/crypto/dpop.ts'
 import { signRequest } from '../../src/crypto/http-signature.ts'
@@ -240,6 +241,15 @@ describe.skipIf(!hasOpenssl)('a connection that the key of an agent opened', () 
     expect((await ask(fresh, agent, NOTE, prove(nonce))).body).toMatchObject({ token_type: 'DPoP' })
     const wrong = signDpop({ key: at.keys.other, method: 'POST', url, nonce, now: Date.now() })
     expect((await ask(fresh, agent, NOTE, { dpop: wrong })).body).toMatchObject({ reason: 'identity.bad-proof' })
+  })
+
+  it('is asked for after a reload as before, and the asking cannot be changed by one', async () => {
+    const config = await loadConfig(join(at.dir, 'unbearer.yaml'))
+    await at.serving.reload(config)
+    expect((await begin(agent)).status).toBe(200)
+    const { clientCertificates: _clientCertificates, ...tls } = config.tls ?? { cert: undefined, key: undefined }
+    if (tls.cert === undefined) throw new Error('no tls')
+    await expect(at.serving.reload({ ...config, tls })).rejects.toThrow('clientCertificates')
   })
 
   it('proves nothing any more once its key is revoked', async () => {
