@@ -247,6 +247,12 @@ function isStopped(feed: RevocationFeed, jkt: string, { jti, txn }: SessionClaim
   return isRevoked !== undefined || (txn !== undefined && feed.find('task', txn) !== undefined)
 }
 
+/** A task without its principal or its grant is no task any more. What is above its grant is looked at with each action. */
+function isTaskStopped(feed: RevocationFeed, { principal, grant }: Task): boolean {
+  const stopped = feed.find('subject', `${principal.type}/${principal.id}`)
+  return stopped !== undefined || (grant !== undefined && feed.find('grant', grant) !== undefined)
+}
+
 /** Issued before continuity was lost: a proof under it may have been burned, and the burn forgotten. */
 function isFromBefore(feed: RevocationFeed, rev = 0): boolean {
   return rev < (feed.find('all', ISSUED)?.rev ?? 0)
@@ -273,6 +279,7 @@ async function toCaller(
   const task = fromRecord<Task>(record)
   if (txn !== undefined && task === undefined) return refuse('identity.unknown-task')
   if (task !== undefined && task.actor !== key.jkt) return refuse('identity.task-mismatch')
+  if (task !== undefined && isTaskStopped(options.feed, task)) return refuse('identity.revoked')
   return {
     ok: true,
     value: {

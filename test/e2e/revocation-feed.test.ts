@@ -2,6 +2,8 @@
  * @module
  * Revocations in another process: the feed of a real server, followed by the client that resource servers use.
  */
+import { connect, createServer, type Socket } from 'node:net'
+
 import { afterEach, describe, expect, it, vi } from 'vitest'
 
 import { createRevocationView, type RevocationView, type RevocationViewOptions } from '../../src/client/index.ts'
@@ -38,6 +40,48 @@ async function follow(on: Installation, options: Partial<RevocationViewOptions> 
   closers.push(() => view.close())
   await view.ready()
   return view
+}
+
+interface Line {
+  readonly url: string
+  /** Nothing of what the server says comes through, and nobody is told. */
+  hold(): void
+  release(): void
+  cut(): void
+}
+
+/** Whoever stands between the server and a PEP. */
+async function startLine(port: number): Promise<Line> {
+  const sockets = new Set<Socket>()
+  const server = createServer((client) => {
+    const upstream = connect(port, '127.0.0.1')
+    for (const socket of [client, upstream]) {
+      sockets.add(socket)
+      socket.on('error', () => socket.destroy())
+      socket.on('close', () => {
+        client.destroy()
+        upstream.destroy()
+        sockets.delete(socket)
+      })
+    }
+    client.pipe(upstream)
+    upstream.on('data', (chunk: Buffer) => client.write(chunk))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const each = (act: (socket: Socket) => void): void => {
+    for (const socket of sockets) act(socket)
+  }
+  closers.push(async () => {
+    each((socket) => socket.destroy())
+    await new Promise((resolve) => server.close(resolve))
+  })
+  const address = server.address()
+  return {
+    url: `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`,
+    hold: () => each((socket) => socket.pause()),
+    release: () => each((socket) => socket.resume()),
+    cut: () => each((socket) => socket.destroy()),
+  }
 }
 
 describe('the feed of revocations', () => {
@@ -114,6 +158,23 @@ describe('the feed of revocations', () => {
     await vi.waitFor(() => expect(view.refuse(toClaims(view.rev()))).toBe('system.stale-revocations'), 5_000)
     clearFaults()
     await vi.waitFor(() => expect(view.fresh()).toBe(true), { timeout: 10_000 })
+  })
+
+  it('is stale when somebody on the way says nothing any more, and the command names it', async () => {
+    const on = await stage()
+    const line = await startLine(Number(new URL(on.origin).port))
+    const view = await follow(on, { url: line.url, staleMs: 1_500 })
+    const claims = toClaims(view.rev())
+    line.hold()
+    const revoked = await on.control('operator', 'revoke', { dimension: 'subject', id: claims.sub, wait: 200 })
+    expect(revoked).toMatchObject({ recorded: true, silent: ['pep'] })
+    await vi.waitFor(() => expect(view.refuse(claims)).toBe('system.stale-revocations'), 10_000)
+    line.release()
+    await vi.waitFor(() => expect(view.refuse(claims)).toBe('credential.revoked'), 10_000)
+    await vi.waitFor(() => expect(view.fresh()).toBe(true), 10_000)
+    line.cut()
+    await vi.waitFor(() => expect(view.problem()).toBeDefined(), 10_000)
+    await vi.waitFor(() => expect(view.fresh()).toBe(true), 10_000)
   })
 
   it('is for keys of PEPs only, and ends with their key', async () => {

@@ -103,6 +103,16 @@ describe('the next call after a revocation', () => {
     expect(on.upstream.calls).toHaveLength(1)
   })
 
+  it.each(DIMENSIONS.filter((each) => each !== 'tool'))(
+    'of %s is refused also where nothing is decided',
+    async (dimension) => {
+      const on = await stage()
+      expect((await on.agent.client.listTools()).tools).not.toEqual([])
+      await revoke(on, dimension)
+      await expect(on.agent.client.listTools()).rejects.toThrow('identity.revoked')
+    },
+  )
+
   it('leaves what it is not about alone', async () => {
     const on = await stage()
     await revoke(on, 'tool')
