@@ -106,8 +106,9 @@ function toEntities(
   return [{ ...first, attrs: { ...toRecord(Object.fromEntries(both)), ...first.attrs } }]
 }
 
+/** Whose attributes `type` and `id` say something else means it: they come from the operator. */
 function toEntity(uid: TypeAndId, { type, id, attributes }: PolicyEntity): EntityJson {
-  return { uid, attrs: { ...toRecord(attributes), type, id }, parents: [] }
+  return { uid, attrs: { type, id, ...toRecord(attributes) }, parents: [] }
 }
 
 const RESERVED = ['true', 'false', 'if', 'then', 'else', 'in', 'is', 'like', 'has', '__cedar', 'Action', 'Unbearer']

@@ -51,8 +51,8 @@ export function createAuthzenApp(options: AuthzenAppOptions): Hono<Env> {
   const app = new Hono<Env>()
   app.use(async (c, next) => {
     const foreign = options.foreign(c.env.incoming)
-    if (foreign !== undefined) return c.text(foreign, 403)
-    await next()
+    if (foreign === undefined) await next()
+    else c.res = c.text(foreign, 403)
     const id = c.req.header('x-request-id')
     if (id !== undefined) c.header('x-request-id', id)
     return undefined
@@ -64,6 +64,7 @@ export function createAuthzenApp(options: AuthzenAppOptions): Hono<Env> {
   })
   const on = (path: string, answer: (pdp: AuthzenPdp, body: JsonObject) => JsonObject | Promise<JsonObject>): void => {
     app.post(path, async (c) => serve(options, c, answer))
+    app.all(path, (c) => c.text('requests to this endpoint are made with POST', 405, { allow: 'POST' }))
   }
   on(ENDPOINTS.access_evaluation_endpoint, async (pdp, body) => pdp.evaluation(body))
   on(ENDPOINTS.access_evaluations_endpoint, async (pdp, body) => pdp.evaluations(body))

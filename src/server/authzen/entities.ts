@@ -3,7 +3,7 @@
  * The subjects and resources that the AuthZEN PDP knows: an NDJSON file of `{type, id, properties}`. What stands there is
  * the operator's word and becomes attributes; what a PEP sends is only a claim.
  */
-import { ConfigError, isJsonObject, parseJson, UnbearerError, type Json, type JsonObject } from '../../index.ts'
+import { ConfigError, isJsonObject, parseJson, UnbearerError, type JsonObject } from '../../index.ts'
 
 export interface KnownEntity {
   readonly type: string
@@ -20,8 +20,7 @@ export interface Entities {
 
 /**
  * Reads NDJSON: one `{"type": …, "id": …, "properties"?: {…}}` a line, empty lines skipped. Throws `ConfigError` with the
- * number of the line for anything else, for a member that is not known, for two lines about one entity, and for a
- * property `type` or `id` that says something else than the entity.
+ * number of the line for anything else, for a member that is not known, and for two lines about one entity.
  */
 export function parseEntities(text: string): Entities {
   const byType = new Map<string, Map<string, KnownEntity>>()
@@ -51,15 +50,7 @@ function parseEntity(line: string, number: number): KnownEntity {
   if (unknown !== undefined) throw new ConfigError(`entities, line ${number}: unknown member \`${unknown}\``)
   if (typeof type !== 'string' || typeof id !== 'string' || !isJsonObject(properties))
     throw new ConfigError(`entities, line ${number}: write \`{"type": TEXT, "id": TEXT, "properties": {…}}\``)
-  assertOwnName(number, 'type', type, properties['type'])
-  assertOwnName(number, 'id', id, properties['id'])
   return { type, id, properties }
-}
-
-/** Policies read both under these names. */
-function assertOwnName(number: number, name: string, own: string, property: Json | undefined): void {
-  if (property !== undefined && property !== own)
-    throw new ConfigError(`entities, line ${number}: the property \`${name}\` contradicts the entity, rename it`)
 }
 
 function parseLine(line: string, number: number): JsonObject {

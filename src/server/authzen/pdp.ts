@@ -106,7 +106,9 @@ function toQuestion({ entities, trustClaims }: AuthzenPdpOptions, evaluation: Ev
   const { subject, action, resource, context } = evaluation
   const toEntity = ({ type, id, properties }: AuthzenEntity): PolicyEntity => {
     const known = entities.find(type, id)?.properties ?? {}
-    return { type, id, attributes: trustClaims ? { ...known, ...properties } : known }
+    // Who it is, nobody claims.
+    const { id: _id, type: _type, ...claims } = properties
+    return { type, id, attributes: trustClaims ? { ...known, ...claims } : known }
   }
   const claimed = {
     subject: subject.properties,
@@ -114,13 +116,38 @@ function toQuestion({ entities, trustClaims }: AuthzenPdpOptions, evaluation: Ev
     resource: resource.properties,
     context,
   }
-  const trusted = trustClaims ? context : {}
   return {
     subject: toEntity(subject),
     action: action.name,
     resource: toEntity(resource),
-    context: { ...trusted, claimed, action: { ...(trustClaims ? action.properties : {}), name: action.name } },
+    context: {
+      ...(trustClaims ? context : withoutFacts(context)),
+      claimed,
+      action: { ...(trustClaims ? action.properties : {}), name: action.name },
+    },
   }
+}
+
+/** What a gateway verifies, in the words of its policies (`core/engine-document.ts`): no PEP says it here. */
+const FACTS = [
+  'actor',
+  'anomaly',
+  'approved',
+  'arguments',
+  'deployment',
+  'findings',
+  'grant',
+  'intent',
+  'mode',
+  'proof',
+  'provenance',
+  'reasons',
+  'task',
+]
+
+/** The environment of a request is the word of the PEP, and is nobody else's (§5.4). */
+function withoutFacts(context: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(context).filter(([name]) => !FACTS.includes(name)))
 }
 
 /** A PEP may refuse a permit whose context it does not understand, so that a plain permit has none (§6.2). */

@@ -126,8 +126,8 @@ function parseAction(value: Json | undefined): AuthzenAction {
 function parsePage(value: Json | undefined): Page {
   const { token, limit } = value === undefined ? {} : parseObject(value, 'page')
   if (token !== undefined && typeof token !== 'string') throw new InputError('`page.token` must be a text')
-  if (limit !== undefined && (typeof limit !== 'number' || !Number.isSafeInteger(limit) || limit < 1))
-    throw new InputError('`page.limit` must be a whole number above zero')
+  if (limit !== undefined && (typeof limit !== 'number' || !Number.isSafeInteger(limit) || limit < 0))
+    throw new InputError('`page.limit` must be a whole number, zero or more')
   return { ...(token === undefined || token === '' ? {} : { token }), ...(limit === undefined ? {} : { limit }) }
 }
 
