@@ -15,7 +15,7 @@ import { parseActionClaims } from '../../src/crypto/action-claims.ts'
 import { asJson } from '../../src/core/json.ts'
 import type { ActionClaims, JsonObject } from '../../src/index.ts'
 import { openCredential } from '../attacks/wire.ts'
-import { toProvedHeaders, type Act, type Proving } from '../support/action-request.ts'
+import { readNothing, toProvedHeaders, type Act, type Proving } from '../support/action-request.ts'
 import { listenOn, type Listening } from '../support/listen-on.ts'
 import { createInstallation, ISSUER, type Installation } from '../support/installation.ts'
 import {
@@ -259,8 +259,6 @@ function other(question: Question, members: Record<string, string | undefined>):
   return { ...question, proof, digest: digestOf(action, Buffer.from(salt, 'base64url')) }
 }
 
-const noBody = async (): Promise<Uint8Array> => Promise.resolve(new Uint8Array())
-
 describe('an answer of somebody who is not the issuer', () => {
   it('redeems nothing: unsigned, of another question, or none', async () => {
     const kept = await issue()
@@ -281,7 +279,12 @@ describe('an answer of somebody who is not the issuer', () => {
     })
     const accept = async (credential: string) => {
       const headers = toProvedHeaders({ credential, act: ACT_READ, origin: ORDERS, key: at.keys.agent })
-      return guard.accept({ ...ACT_READ, host: 'orders.example', header: (name) => headers[name], readBody: noBody })
+      return guard.accept({
+        ...ACT_READ,
+        host: 'orders.example',
+        header: (name) => headers[name],
+        readBody: readNothing,
+      })
     }
     expect(await accept(kept)).toMatchObject({ ok: true })
     // The old answer said yes to the first.

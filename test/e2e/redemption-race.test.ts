@@ -18,7 +18,7 @@ import {
   type CredentialGuard,
 } from '../../src/http/index.ts'
 import { openCredential } from '../attacks/wire.ts'
-import { issueAction, toProvedHeaders, type Act } from '../support/action-request.ts'
+import { issueAction, readNothing, toProvedHeaders, type Act } from '../support/action-request.ts'
 import { createInstallation, ISSUER, type Installation } from '../support/installation.ts'
 import { acceptOrders, askSigned, ORDERS, ORDERS_GRANT, ORDERS_YAML, textOf } from '../support/orders-audience.ts'
 import {
@@ -44,7 +44,7 @@ async function attempt(accept: Accept, headers: Headers): Promise<string> {
     ...ACT,
     host: 'orders.example',
     header: (name) => headers[name],
-    readBody: async () => Promise.resolve(new Uint8Array()),
+    readBody: readNothing,
   })
   return accepted.ok ? 'redeemed' : accepted.refusal.reason
 }

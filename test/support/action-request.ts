@@ -103,3 +103,8 @@ export function toProvedHeaders(proving: Proving): Record<string, string> {
     ...(by === 'dpop' ? {} : { ...signed, 'signature-key': toSignatureKey(key) }),
   }
 }
+
+/** The body of a request that has none. */
+export async function readNothing(): Promise<Uint8Array> {
+  return Promise.resolve(new Uint8Array())
+}

@@ -53,14 +53,19 @@ const JUDGED: Readonly<Record<string, Partial<ToolManifest>>> = {
 
 /** Accepts what the operations do, as an operator would after `tools scan orders`. */
 export async function acceptOrders({ dir, keys, serving }: Installation): Promise<void> {
+  writeOrdersManifest(dir, keys.operator)
+  await serving.composed.manifests.reload()
+}
+
+/** The same for an installation that nobody serves yet. */
+export function writeOrdersManifest(dir: string, key: KeyPair): void {
   const descriptors = Object.entries(ROUTES).map(([name, route]) => toDescriptor(parseOperation(name, route)))
   const { manifest } = draftManifest('orders', { descriptors, methods: [] })
   const tools = Object.entries(manifest.tools).map(([name, tool]) => [name, { ...tool, ...JUDGED[name] }] as const)
   const judged = { server: 'orders', tools: Object.fromEntries(tools) }
   const at = new Date().toISOString()
-  const accepted = acceptManifest(judged, { by: keys.operator.jkt, at, key: keys.operator })
+  const accepted = acceptManifest(judged, { by: key.jkt, at, key })
   writeFileSync(join(dir, 'manifests', 'orders.yaml'), toManifestYaml(accepted))
-  await serving.composed.manifests.reload()
 }
 
 export interface Asking {
