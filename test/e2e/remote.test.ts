@@ -78,6 +78,11 @@ describe.skipIf(!hasOpenssl)('from another machine, over TLS', () => {
     const asking = ['keys', 'list', '--key', keyOf('operator'), '--server', origin]
     expect(await unbearer(...asking)).toMatchObject({ exit: 2 })
     expect(await unbearer(...asking, '--ca', join(away, 'theirs.pem'))).toMatchObject({ exit: 2 })
+    // Nor whom the system trusts, where another authority is named.
+    vi.stubEnv('NODE_EXTRA_CA_CERTS', join(away, 'ours.pem'))
+    expect(await unbearer(...asking)).toMatchObject({ exit: 0 })
+    expect(await unbearer(...asking, '--ca', join(away, 'theirs.pem'))).toMatchObject({ exit: 2 })
+    vi.unstubAllEnvs()
     expect(await unbearer(...asking, '--ca', keyOf('operator'))).toMatchObject({ exit: 2 })
     expect(await unbearer(...asking, '--ca', join(away, 'ours.pem'))).toMatchObject({ exit: 0 })
     const byAddress = [...asking.slice(0, -1), origin.replace('localhost', '127.0.0.1'), '--ca', join(away, 'ours.pem')]
