@@ -18,7 +18,8 @@ export const serveCommand: Command = {
   usage: '[--config FILE] | --pdp --policies DIR --entities FILE.ndjson',
   summary: 'run the gateway in front of the upstreams',
   about: [
-    'Serves every upstream at /mcp/NAME, and /session, /control, /healthz, /readyz and /metrics, on one listener.',
+    'Serves every upstream at /mcp/NAME, several of them at /mcp together, and /session, /control, /healthz, /readyz and /metrics,',
+    'on one listener.',
     'Standard output has one block at the start (with `--json` one line); standard error has the log: starts, reloads, faults.',
     'SIGHUP reads the configuration, policies, manifests and certificates again, and swaps them in one step; when anything of',
     'them cannot be used, it says why and goes on as before.',

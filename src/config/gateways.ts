@@ -49,6 +49,7 @@ const LOOK_MS = 25
 export async function createGateways(config: Config, options: GatewaysOptions): Promise<Gateways> {
   const { createMcpGateway } = await import('../adapters/mcp/gateway.ts')
   const { createAuthorizer } = await import('../adapters/mcp/upstream-oauth.ts')
+  const { ALL, createMultiplexer } = await import('../adapters/mcp/multiplex.ts')
   const make = (settings: Config, before: ReadonlyMap<string, Made>): ReadonlyMap<string, Made> =>
     new Map(
       settings.upstreams.map((upstream) => {
@@ -70,15 +71,24 @@ export async function createGateways(config: Config, options: GatewaysOptions): 
         return [upstream.name, { from, gateway, running: 0 }]
       }),
     )
-  const over = (made: ReadonlyMap<string, Made>): Gateways => ({
-    made,
-    handle: async (input) => handle(made.get(input.upstream), input),
-    prepare: (next) => over(make(next, made)),
-    async retire(kept, lateMs) {
-      const leaving = [...made].filter(([name, each]) => kept?.made.get(name) !== each).map(([, each]) => each)
-      await Promise.all(leaving.map(async (each) => close(each, lateMs)))
-    },
-  })
+  const over = (made: ReadonlyMap<string, Made>): Gateways => {
+    const all = createMultiplexer({
+      upstreams: [...made.keys()],
+      handle: async (input) => handle(made.get(input.upstream), input),
+      pep: options.pep,
+      clock: options.clock,
+      onProblem: ({ upstream, reason, message }) => options.report(`upstream ${upstream}`, `${reason} ${message}`),
+    })
+    return {
+      made,
+      handle: async (input) => (input.upstream === ALL ? all(input) : handle(made.get(input.upstream), input)),
+      prepare: (next) => over(make(next, made)),
+      async retire(kept, lateMs) {
+        const leaving = [...made].filter(([name, each]) => kept?.made.get(name) !== each).map(([, each]) => each)
+        await Promise.all(leaving.map(async (each) => close(each, lateMs)))
+      },
+    }
+  }
   return over(make(config, new Map()))
 }
 

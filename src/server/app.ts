@@ -103,7 +103,7 @@ export function createApp(given: AppOptions): Hono<Env> {
   )
   app.post('/session', async (c) => serveSession(options, c))
   app.post('/control', async (c) => serveControl(options, c))
-  app.all('/mcp', async (c) => serveMcp(options, c, options.upstreams.length === 1 ? options.upstreams[0] : undefined))
+  app.all('/mcp', async (c) => serveMcp(options, c, options.upstreams.length === 1 ? options.upstreams[0] : ALL))
   app.all('/mcp/:upstream', async (c) => serveMcp(options, c, c.req.param('upstream')))
   if (options.oauth !== undefined) {
     const { authenticator, upstreams, telemetry } = options
@@ -125,6 +125,9 @@ export function createApp(given: AppOptions): Hono<Env> {
   })
   return app
 }
+
+/** The endpoint that stands for every upstream; no upstream can have that name. */
+const ALL = '*'
 
 /** Answered also while it stops: they begin nothing. */
 const LOOKED_AT: readonly string[] = ['/healthz', '/readyz', '/metrics', FEED_PATH, `${FEED_PATH}/canary`]
@@ -175,8 +178,10 @@ async function serveControl(options: Inside, c: Context<Env>): Promise<Response>
 }
 
 async function serveMcp(options: Inside, c: Context<Env>, upstream: string | undefined): Promise<Response> {
-  if (upstream === undefined || !options.upstreams.includes(upstream)) {
-    const known = options.upstreams.map((name) => `/mcp/${name}`).join(', ')
+  const isAll = upstream === ALL && options.upstreams.length > 1
+  if (upstream === undefined || !(isAll || options.upstreams.includes(upstream))) {
+    const all = options.upstreams.length > 1 ? ['/mcp'] : []
+    const known = [...all, ...options.upstreams.map((name) => `/mcp/${name}`)].join(', ')
     return c.json({ error: 'invalid_request', message: `no such upstream here; there is ${known}` }, 404)
   }
   const received = await receive(options, c)
@@ -189,7 +194,8 @@ async function serveMcp(options: Inside, c: Context<Env>, upstream: string | und
 function withResource({ oauth }: AppOptions, upstream: string, response: Response): Response {
   const challenge = response.headers.get('www-authenticate')
   if (challenge === null || oauth === undefined) return response
-  const metadata = `${oauth.origin()}/.well-known/oauth-protected-resource/mcp/${upstream}`
+  const path = upstream === ALL ? '/mcp' : `/mcp/${upstream}`
+  const metadata = `${oauth.origin()}/.well-known/oauth-protected-resource${path}`
   response.headers.set('www-authenticate', `${challenge}, resource_metadata="${metadata}"`)
   return response
 }
@@ -200,7 +206,8 @@ async function toCaller(
   upstream: string,
 ): Promise<Authenticated<Caller>> {
   const bare = received.header('authorization') === undefined && received.header('signature-input') === undefined
-  if (bare && options.unprovedObserve && options.mode(upstream) === 'observe') {
+  const served = upstream === ALL ? options.upstreams : [upstream]
+  if (bare && options.unprovedObserve && served.every((name) => options.mode(name) === 'observe')) {
     return { ok: true, value: { proof: { grade: 'none', bodyBound: false }, actor: { type: 'agent', id: 'unproved' } } }
   }
   return options.authenticator.authenticateAgent(received)

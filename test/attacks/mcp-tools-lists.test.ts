@@ -3,21 +3,13 @@
  * and a session that outlives its task. Seen to fail: with the set of cursors taken out of `pages.ts`, with the pin not compared,
  * with the task of a session never followed by another.
  */
-import { createServer, type Server } from 'node:http'
-
 import { afterEach, describe, expect, it } from 'vitest'
 
 import { createMcpGateway, type McpGateway } from '../../src/adapters/mcp/gateway.ts'
 import { scanTools } from '../../src/adapters/mcp/scan.ts'
-import { hashOf, isJsonObject, type Caller, type Json, type JsonObject, type Pep } from '../../src/index.ts'
+import { hashOf, type JsonObject, type Pep } from '../../src/index.ts'
 import { createFakePep } from '../fixtures/mcp-harness.ts'
-
-interface Page {
-  readonly tools: readonly JsonObject[]
-  readonly nextCursor?: string
-}
-
-type List = (cursor: string | undefined, session: number) => Page
+import { connectRaw, startListServer, type List, type ListServer, type Talk } from '../support/raw-mcp.ts'
 
 const open: { close(): unknown }[] = []
 
@@ -25,83 +17,19 @@ afterEach(() => {
   for (const each of open.splice(0)) each.close()
 })
 
-/** A server whose list is what the test says, and which counts how often it is asked. */
-async function startServer(list: List): Promise<{ readonly url: string; readonly asked: () => number }> {
-  let [asked, sessions] = [0, 0]
-  const server: Server = createServer((request, response) => {
-    const chunks: Buffer[] = []
-    request.on('data', (chunk: Buffer) => chunks.push(chunk))
-    request.on('end', () => {
-      const text = Buffer.concat(chunks).toString()
-      const message: { id?: unknown; method?: string; params?: { cursor?: string } } =
-        text === '' ? {} : JSON.parse(text)
-      const send = (result: unknown, headers: Record<string, string> = {}): void => {
-        response.writeHead(200, { 'content-type': 'application/json', ...headers })
-        response.end(JSON.stringify({ jsonrpc: '2.0', id: message.id, result }))
-      }
-      if (message.method === 'initialize') {
-        sessions += 1
-        const result = {
-          protocolVersion: '2025-06-18',
-          capabilities: { tools: {} },
-          serverInfo: { name: 's', version: '1' },
-        }
-        return send(result, { 'mcp-session-id': String(sessions) })
-      }
-      if (message.id === undefined) return response.writeHead(202).end()
-      if (message.method !== 'tools/list') return send({ content: [{ type: 'text', text: 'done' }] })
-      asked += 1
-      return send(list(message.params?.cursor, Number(request.headers['mcp-session-id'])))
-    })
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  open.push({ close: () => server.close().closeAllConnections() })
-  const address = server.address()
-  const port = typeof address === 'object' && address !== null ? address.port : 0
-  return { url: `http://127.0.0.1:${port}/mcp`, asked: () => asked }
+async function startServer(list: List): Promise<ListServer> {
+  const server = await startListServer(list)
+  open.push(server)
+  return server
 }
+
+const connect = async (gateway: McpGateway): Promise<Talk> => connectRaw(async (input) => gateway.handle(input))
 
 const toTool = (name: string, description = 'Reads.'): JsonObject => ({
   name,
   description,
   inputSchema: { type: 'object' },
 })
-
-const CALLER: Caller = {
-  proof: { grade: 'process', jkt: 'k', bodyBound: true },
-  actor: { type: 'agent', id: 'a', jkt: 'k' },
-}
-
-interface Talk {
-  request(method: string, params: JsonObject): Promise<JsonObject>
-}
-
-async function connect(gateway: McpGateway): Promise<Talk> {
-  let session: string | undefined
-  const post = async (message: Json): Promise<Response> => {
-    const headers = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' }
-    const body = JSON.stringify(message)
-    const request = new Request('http://127.0.0.1/mcp/s', {
-      method: 'POST',
-      headers: { ...headers, ...(session === undefined ? {} : { 'mcp-session-id': session }) },
-      body,
-    })
-    return gateway.handle({ upstream: 's', request, body: Buffer.from(body), caller: CALLER })
-  }
-  const params = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'c', version: '1' } }
-  const response = await post({ jsonrpc: '2.0', id: 0, method: 'initialize', params })
-  session = response.headers.get('mcp-session-id') ?? undefined
-  let id = 0
-  return {
-    async request(method, given) {
-      id += 1
-      const text = await (await post({ jsonrpc: '2.0', id, method, params: given })).text()
-      const data = text.startsWith('{') ? text : (/^data: (\{.*\})$/mu.exec(text)?.[1] ?? '{}')
-      const value: Json = JSON.parse(data)
-      return isJsonObject(value) ? value : {}
-    },
-  }
-}
 
 function makeGateway(url: string, pep: Pep, now: () => number = () => 0): McpGateway {
   const gateway = createMcpGateway({

@@ -47,6 +47,7 @@ export function addOAuthRoutes<E extends HonoEnv>(
   // RFC 8414 §3.1: the well-known part stands before the path of the issuer. Without the path it is found as well.
   for (const at of new Set([SERVER, `${SERVER}${path}`])) app.get(at, metadata)
   app.get('/jwks.json', () => toJwks(options))
+  app.get(`${RESOURCE}/mcp`, () => Response.json(toResourceMetadata(`${origin()}/mcp`, issuer)))
   app.get(`${RESOURCE}/mcp/:upstream`, (c) => {
     const upstream = c.req.param('upstream')
     if (!upstreams.includes(upstream)) return c.json({ error: 'invalid_request' }, 404)
