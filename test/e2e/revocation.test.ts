@@ -12,6 +12,10 @@
  * | `server/revocations.ts` an unrecorded revocation is fresh   | is in force all the same, and everything else is denied as stale …  |
  * | `server/revocations.ts` the record is not written           | of every dimension is denied, before and after a restart            |
  */
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
 import { afterEach, describe, expect, it, vi } from 'vitest'
 
 import type { DecisionEntry, OutcomeEntry } from '../../src/core/entry.ts'
@@ -139,8 +143,26 @@ describe('what is in flight when it is revoked', () => {
     await revoke(on, dimension)
     expect(await answered).toMatchObject({ ok: false, reason: 'credential.revoked' })
     await vi.waitFor(() => expect(on.upstream.notifications).toContain('notifications/cancelled'))
+    // The request itself as well: a server that knows nothing of the notification sees its client go.
+    await vi.waitFor(() => expect(on.upstream.aborted.join()).toContain('slow_write'))
     const outcome = (await on.installation.entries()).find((entry): entry is OutcomeEntry => entry.kind === 'outcome')
     expect(outcome).toMatchObject({ outcome: 'aborted', reason: 'credential.revoked' })
+  })
+
+  it('over stdio is told so and cancelled', async () => {
+    const tools = join(import.meta.dirname, '..', 'support', 'recording-stdio.ts')
+    const folder = mkdtempSync(join(tmpdir(), 'unbearer-stdio-'))
+    closers.push(async () => Promise.resolve(rmSync(folder, { recursive: true, force: true })))
+    const file = join(folder, 'calls')
+    const said = (): string => (existsSync(file) ? readFileSync(file, 'utf8') : '')
+    const installation = await createInstallation({ upstream: { command: [process.execPath, tools, file] } })
+    closers.push(async () => installation.close())
+    const agent = await connect(installation, await installation.openTask('Update record r1'))
+    const answered = slowWrite(agent)
+    await vi.waitFor(() => expect(said()).toContain('slow_write'))
+    await installation.control('operator', 'revoke', { dimension: 'actor', id: 'agent' })
+    expect(await answered).toMatchObject({ ok: false, reason: 'credential.revoked' })
+    await vi.waitFor(() => expect(said()).toContain('notifications/cancelled'))
   })
 
   it('by its credential is told so and cancelled', async () => {

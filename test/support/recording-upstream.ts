@@ -13,6 +13,8 @@ export interface RecordingUpstream {
   /** Every `tools/call`, in order of arrival. */
   readonly calls: RecordedCall[]
   readonly notifications: string[]
+  /** Bodies of requests whose connection ended before they were answered. */
+  readonly aborted: string[]
   /** The headers of every request. */
   readonly headers: IncomingHttpHeaders[]
   /** Every body as it came. */
@@ -27,6 +29,7 @@ export async function startRecordingUpstream(): Promise<RecordingUpstream> {
   const calls: RecordedCall[] = []
   const notifications: string[] = []
   const headers: IncomingHttpHeaders[] = []
+  const aborted: string[] = []
   const bodies: string[] = []
   const tools = createToolServer({
     onCall: (call) => calls.push(call),
@@ -38,6 +41,9 @@ export async function startRecordingUpstream(): Promise<RecordingUpstream> {
     if (request.method !== 'POST') return void response.writeHead(204).end()
     const body = await readText(request)
     bodies.push(body)
+    response.once('close', () => {
+      if (!response.writableEnded) aborted.push(body)
+    })
     const message = toMessage(body)
     if (recorded.breakWith !== undefined && message['method'] === 'tools/call') {
       return void response.writeHead(recorded.breakWith.status).end(recorded.breakWith.body)
@@ -60,6 +66,7 @@ export async function startRecordingUpstream(): Promise<RecordingUpstream> {
     url: `http://127.0.0.1:${port}/mcp`,
     calls,
     notifications,
+    aborted,
     headers,
     bodies,
     release: () => tools.release(),
