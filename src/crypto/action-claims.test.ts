@@ -66,6 +66,18 @@ const INPUT: ActionInput = {
   now: 1_790_000_000_999,
 }
 
+const GRANT = {
+  id: 'g1',
+  principal: { type: 'user', id: 'alice/x' },
+  actor: 'agent-key',
+  issuedBy: { role: 'operator', jkt: 'operator-key' },
+  notBefore: 0,
+  expires: 2e12,
+  operations: [],
+  budgets: [],
+  depth: 0,
+} as const
+
 describe('claims of an action', () => {
   it('say what was decided', () => {
     const claims = toActionClaims(INPUT)
@@ -94,6 +106,19 @@ describe('claims of an action', () => {
 
   it('have a fresh salt each time', () => {
     expect(toActionClaims(INPUT).authorization_details).not.toEqual(toActionClaims(INPUT).authorization_details)
+  })
+
+  it('name what their grant was delegated from, so that whoever redeems elsewhere knows when it is revoked', () => {
+    const [leaf, parent, root] = ['g1', 'g0', 'g-root'].map((id) => ({ ...GRANT, id }))
+    if (leaf === undefined || parent === undefined || root === undefined) throw new Error('no grants')
+    const claims = toActionClaims({
+      ...INPUT,
+      evidence: { ...EVIDENCE, grant: { chain: [leaf, parent, root], used: {} } },
+    })
+    expect(claims.tctx.delegated_from).toEqual(['g0', 'g-root'])
+    expect(parseActionClaims(asJson(claims))).toEqual(claims)
+    const tctx = { ...claims.tctx, delegated_from: ['g0', 1] }
+    expect(parseActionClaims({ ...asJson(claims), tctx })).toBeUndefined()
   })
 
   it('name no approval that was not given', () => {
