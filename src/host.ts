@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto'
 import type { Composed } from './config/compose.ts'
 import { ConfigError, RefusedError, UnbearerError } from './core/errors.ts'
 import type { EnrolledKey, Task } from './core/evidence.ts'
+import type { Grant } from './core/grant.ts'
 import type { JsonObject } from './core/json.ts'
 import { fromRecord } from './core/records.ts'
 import { REASONS, type Reason } from './core/reasons.ts'
@@ -39,9 +40,22 @@ export interface TaskRequest {
   readonly grant?: string
 }
 
+export interface GrantRequest {
+  /** `{actor, operations?, budgets?, expires?, notBefore?, depth?}`: within the ceiling of the issuer, and all of it by default. */
+  readonly grant: JsonObject
+  /** What an issuer of `trust.issuers` gave for the principal. It is used up by this. */
+  readonly subjectToken: string
+  /** `id-token`, `access-token`, `id-jag`, or the URI of RFC 8693 §3. */
+  readonly subjectTokenType: string
+  /** The salt of `toGrantNonce`, where the nonce is bound. */
+  readonly salt?: string
+}
+
 export interface Unbearer {
   /** Where people reach this process; absent with `listen: false`. */
   readonly origin?: string
+  /** Opens a grant with a login of the principal. Throws `RefusedError` or `InputError` as `unbearer grant open` would. */
+  openGrant(request: GrantRequest): Promise<Pick<Grant, 'id' | 'principal' | 'expires'>>
   /** Throws `RefusedError` or `InputError` as `unbearer task open` would. */
   openTask(request: TaskRequest): Promise<HostTask>
   /** A task that this host key opened, also before a restart. Throws `RefusedError` for any other. */
@@ -119,6 +133,17 @@ function toUnbearer(opened: Open, host: EnrolledKey): Unbearer {
   const { services } = composed
   return {
     ...(origin === undefined ? {} : { origin }),
+    async openGrant({ grant, subjectToken, subjectTokenType, salt }) {
+      const params = {
+        grant,
+        subject_token: subjectToken,
+        subject_token_type: subjectTokenType,
+        ...(salt === undefined ? {} : { salt }),
+      }
+      const made = fromRecord<Grant>({ value: await composed.control.call('grant.open', params, host) })
+      if (made === undefined) throw refused('scope.no-grant')
+      return { id: made.id, principal: made.principal, expires: made.expires }
+    },
     async openTask(request) {
       const { purpose, principal, actor, grant } = request
       const params = {

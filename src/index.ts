@@ -25,7 +25,7 @@ export { isGrantContained } from './core/attenuation.ts'
 export { parseGrant, type ParseGrantOptions } from './core/parse-grant.ts'
 export { parseJson } from './core/parse-json.ts'
 export { hashOf } from './core/bind.ts'
-export { connect, type ConnectOptions, type TaskRequest, type Unbearer } from './host.ts'
+export { connect, type ConnectOptions, type GrantRequest, type TaskRequest, type Unbearer } from './host.ts'
 export {
   createHostTask,
   currentTask,

@@ -2,7 +2,8 @@
  * @module
  * `unbearer task open`.
  */
-import { isJsonObject } from '../core/json.ts'
+import { isJsonObject, type Json } from '../core/json.ts'
+import { OUTSIDE_TYPE } from '../core/outside-principal.ts'
 import { callingOptions, toMemberText, type Answer, type Call, type Command } from './command.ts'
 import { callOnce, toAddress } from './control-client.ts'
 
@@ -19,7 +20,7 @@ export const taskCommand: Command = {
     "unbearer task open --purpose 'send alice@example.com her last order' --principal alice --actor support-agent",
   options: [
     { name: 'purpose', value: 'TEXT', about: 'what the principal asked for, in their words' },
-    { name: 'principal', value: 'ID', about: 'for whom the agent acts' },
+    { name: 'principal', value: 'ID', about: 'for whom the agent acts: a user, or `oidc/ISSUER#SUB`' },
     { name: 'actor', value: 'NAME', about: 'the agent, by name or thumbprint' },
     { name: 'grant', value: 'ID', about: 'the grant to act under' },
     ...callingOptions('keys/host.jwk'),
@@ -28,11 +29,17 @@ export const taskCommand: Command = {
   run: open,
 }
 
+/** A name may hold a slash: only principals of issuers outside are told by their type. */
+function toPrincipal(given: string): Json {
+  const prefix = `${OUTSIDE_TYPE}/`
+  return given.startsWith(`${prefix}http`) ? { type: OUTSIDE_TYPE, id: given.slice(prefix.length) } : given
+}
+
 async function open(call: Call): Promise<Answer> {
   const grant = call.text('grant')
   const params = {
     purpose: call.need('purpose'),
-    principal: call.need('principal'),
+    principal: toPrincipal(call.need('principal')),
     actor: call.need('actor'),
     ...(grant === undefined ? {} : { grant }),
   }

@@ -66,7 +66,14 @@ export interface VerifiedSubject {
   readonly facts: JsonObject
 }
 
-export type SubjectVerdict = VerifiedSubject | { readonly ok: false; readonly reason: Reason }
+/** `why` is for whoever handed it in: it names members of the proof and keys of the rule, and no value. */
+export interface RefusedSubject {
+  readonly ok: false
+  readonly reason: Reason
+  readonly why: string
+}
+
+export type SubjectVerdict = VerifiedSubject | RefusedSubject
 
 const SKEW_MS = 30_000
 
@@ -77,24 +84,33 @@ export interface SubjectHeader {
   readonly alg: OutsideAlgorithm
 }
 
+export interface ChosenRule<T extends SubjectRule> {
+  readonly ok: true
+  readonly rule: T
+  readonly header: SubjectHeader
+}
+
 /**
- * Chooses the rule for what was shown, by its `iss` alone, and says which key to look for. Undefined for anything that no rule
- * is about, or that no key can make good: then nothing is fetched for it.
+ * Chooses the rule for what was shown, by its `iss` alone, and says which key to look for. Refuses whatever no rule is about, or no
+ * key can make good: then nothing is fetched for it. Verifies nothing.
  */
-export function findSubjectRule<T extends SubjectRule>(
+export function chooseRule<T extends SubjectRule>(
   rules: readonly T[],
   kind: SubjectKind,
   compact: string,
-): { readonly rule: T; readonly header: SubjectHeader } | undefined {
+): ChosenRule<T> | RefusedSubject {
   const decoded = decodeJwt(compact)
-  const issuer = decoded?.claims['iss']
-  const rule = rules.find((each) => each.issuer === issuer)
-  if (decoded === undefined || rule === undefined || !rule.kinds.includes(kind)) return undefined
-  const alg = rule.algorithms.find((each) => each === decoded.header['alg'])
-  const { kid } = decoded.header
-  if (alg === undefined || !isExpectedHeader(decoded.header, kind)) return undefined
-  if (kid !== undefined && (typeof kid !== 'string' || kid.length > 256)) return undefined
-  return { rule, header: { issuer: rule.issuer, alg, ...(kid === undefined ? {} : { kid }) } }
+  if (decoded === undefined) return refuse('it is no compact JWS of strict JSON, of 16 KiB at most')
+  const { claims, header } = decoded
+  const rule = rules.find((each) => each.issuer === claims['iss'])
+  if (rule === undefined) return refuse('its `iss` is no issuer of `trust.issuers`, character by character')
+  if (!rule.kinds.includes(kind)) return refuse('proofs of this kind are not accepted of its issuer, see `accept`')
+  const alg = rule.algorithms.find((each) => each === header['alg'])
+  if (alg === undefined) return refuse('its `alg` is not among the `algorithms` of its issuer')
+  if (!isExpectedHeader(header, kind)) return refuse('its header is not that of its kind, see `typ`')
+  const { kid } = header
+  if (kid !== undefined && (typeof kid !== 'string' || kid.length > 256)) return refuse('its `kid` names no key')
+  return { ok: true, rule, header: { issuer: rule.issuer, alg, ...(kid === undefined ? {} : { kid }) } }
 }
 
 /**
@@ -106,19 +122,21 @@ export function findSubjectRule<T extends SubjectRule>(
  */
 export function verifySubject(given: VerifySubject): SubjectVerdict {
   try {
-    const found = findSubjectRule([given.rule], given.kind, given.compact)
+    const chosen = chooseRule([given.rule], given.kind, given.compact)
+    if (!chosen.ok) return chosen
     const decoded = decodeJwt(given.compact)
-    if (found === undefined || decoded === undefined || given.key === undefined) return refuse('identity.bad-proof')
-    if (!verifyOutside(given.key, found.header.alg, decoded.input, decoded.signature))
-      return refuse('identity.bad-proof')
+    if (given.key === undefined || decoded === undefined)
+      return refuse('its issuer has no key for its `kid` and `alg`, or more than one')
+    if (!verifyOutside(given.key, chosen.header.alg, decoded.input, decoded.signature))
+      return refuse('its signature is not of the key of its issuer')
     return readClaims(given, decoded)
   } catch {
-    return refuse('identity.bad-proof')
+    return refuse('it cannot be read')
   }
 }
 
-function refuse(reason: Reason): SubjectVerdict {
-  return { ok: false, reason }
+function refuse(why: string, reason: Reason = 'identity.bad-proof'): RefusedSubject {
+  return { ok: false, reason, why: `the proof of the principal: ${why}` }
 }
 
 /** RFC 7515 §4.1.11: what is critical and not understood is refused. A nested or detached form is another thing. */
@@ -131,17 +149,22 @@ function isExpectedHeader(header: JsonObject, kind: SubjectKind): boolean {
 }
 
 function readClaims(given: VerifySubject, { claims, input }: DecodedJwt): SubjectVerdict {
-  const { rule, kind, now } = given
+  const { rule, now } = given
   const { iss, sub, jti } = claims
-  if (iss !== rule.issuer || typeof sub !== 'string' || !isFor(given, claims)) return refuse('identity.bad-proof')
-  if (claims['events'] !== undefined || !isAbsentOrText(jti)) return refuse('identity.bad-proof')
-  if (kind !== 'id-token' && jti === undefined) return refuse('identity.bad-proof')
+  if (iss !== rule.issuer || typeof sub !== 'string' || !isAbsentOrText(jti))
+    return refuse('its claims are not of their types')
+  const against = againstUse(given, claims)
+  if (against !== undefined) return refuse(against)
   const [iat, exp] = [toMilliseconds(claims['iat']), toMilliseconds(claims['exp'])]
   const nbf = claims['nbf'] === undefined ? 0 : toMilliseconds(claims['nbf'])
-  if (iat === undefined || exp === undefined || nbf === undefined || exp <= iat) return refuse('identity.bad-proof')
-  if (!(now < exp && now - iat < rule.maxAge && iat <= now + SKEW_MS && nbf <= now + SKEW_MS))
-    return refuse('identity.expired')
-  if (!isStrong(rule, claims, now)) return refuse('identity.weak-login')
+  if (iat === undefined || exp === undefined || nbf === undefined || exp <= iat)
+    return refuse('`iat`, `exp` and `nbf` have to be times in this order')
+  if (!(now < exp && now - iat < rule.maxAge))
+    return refuse('it has ended, or is older than `maxAge`', 'identity.expired')
+  if (!(iat <= now + SKEW_MS && nbf <= now + SKEW_MS))
+    return refuse('it is from the future, compare the clocks', 'identity.expired')
+  const weak = againstLogin(rule, claims, now)
+  if (weak !== undefined) return refuse(weak, 'identity.weak-login')
   const principal = toOutsidePrincipal(rule.issuer, sub)
   return {
     ok: true,
@@ -153,26 +176,43 @@ function readClaims(given: VerifySubject, { claims, input }: DecodedJwt): Subjec
   }
 }
 
-/** `aud` is ours, alone, or beside others where the client is one that is known (OpenID Connect Core §3.1.3.7). */
-function isFor({ rule, kind, nonce }: VerifySubject, claims: JsonObject): boolean {
-  const { aud, azp, client_id: clientId } = claims
+/** What it was issued for. `aud` is ours, alone, or beside others for a client that is known (OpenID Connect Core §3.1.3.7). */
+function againstUse({ rule, kind, nonce }: VerifySubject, claims: JsonObject): string | undefined {
+  const { aud, jti, nonce: said, events } = claims
   const audiences = isJsonArray(aud) ? aud : [aud ?? null]
-  if (!audiences.includes(rule.audience) || !audiences.every((each) => typeof each === 'string')) return false
-  if (!isAbsentOrText(azp) || !isAbsentOrText(clientId)) return false
-  if (nonce !== undefined && claims['nonce'] !== nonce) return false
-  if (kind === 'id-jag' && clientId === undefined) return false
-  const client = kind === 'id-token' ? azp : (clientId ?? azp)
-  if (rule.clients !== undefined) return client !== undefined && rule.clients.includes(client)
-  // Without a list: an ID Token that was issued to us, or something that is for nobody else.
-  return audiences.length === 1 && (kind !== 'id-token' || azp === undefined || azp === rule.audience)
+  if (!audiences.includes(rule.audience) || !audiences.every((each) => typeof each === 'string'))
+    return 'its `aud` is not `audience`'
+  if (nonce !== undefined && said !== nonce) return 'its `nonce` is not the hash of this grant and `salt`'
+  if (events !== undefined) return 'it is a security event'
+  if (kind !== 'id-token' && jti === undefined) return 'it has no `jti`'
+  return isOfClient(rule, kind, claims, audiences.length === 1)
+    ? undefined
+    : 'it was issued to another client, see `clients`'
 }
 
-function isStrong({ maxAuthAge, acr }: SubjectRule, claims: JsonObject, now: number): boolean {
+/** An ID Token for nobody else was issued to its audience. Without a list of clients, what is for others too is nobody's. */
+function isOfClient(
+  { clients, audience }: SubjectRule,
+  kind: SubjectKind,
+  claims: JsonObject,
+  isOnly: boolean,
+): boolean {
+  const { azp, client_id: clientId } = claims
+  if (!isAbsentOrText(azp) || !isAbsentOrText(clientId)) return false
+  if (kind === 'id-jag' && clientId === undefined) return false
+  const client = kind === 'id-token' ? (azp ?? (isOnly ? audience : undefined)) : (clientId ?? azp)
+  if (clients !== undefined) return client !== undefined && clients.includes(client)
+  return isOnly && (kind !== 'id-token' || client === audience)
+}
+
+function againstLogin({ maxAuthAge, acr }: SubjectRule, claims: JsonObject, now: number): string | undefined {
   const { acr: context, auth_time: time } = claims
-  if (acr !== undefined && !(typeof context === 'string' && acr.includes(context))) return false
-  if (maxAuthAge === undefined) return true
+  if (acr !== undefined && !(typeof context === 'string' && acr.includes(context)))
+    return 'its `acr` is none of `acr`, log in with `acr_values`'
+  if (maxAuthAge === undefined) return undefined
   const at = toMilliseconds(time)
-  return at !== undefined && now - at < maxAuthAge && at <= now + SKEW_MS
+  const isRecent = at !== undefined && now - at < maxAuthAge && at <= now + SKEW_MS
+  return isRecent ? undefined : 'its `auth_time` is older than `maxAuthAge`, log in with `max_age`'
 }
 
 function toFacts(

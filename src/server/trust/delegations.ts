@@ -14,7 +14,7 @@ import type { OutsideAlgorithm, OutsideKey } from '../../crypto/outside-keys.ts'
 import { importKey } from '../../crypto/keys.ts'
 import { signerOf, verifyGrant } from '../../crypto/signed-grant.ts'
 import {
-  findSubjectRule,
+  chooseRule,
   toSubjectKind,
   verifySubject,
   type SubjectRule,
@@ -105,13 +105,13 @@ async function verifyOpening(
 ): Promise<{ readonly rule: TrustedIssuer; readonly subject: VerifiedSubject }> {
   const kind = toSubjectKind(subjectTokenType)
   if (kind === undefined) throw new InputError('`subject_token_type` is `id-token`, `access-token` or `id-jag`')
-  const found = findSubjectRule(trust().issuers, kind, subjectToken)
-  if (found === undefined) throw refused('identity.bad-proof')
-  const { rule, header } = found
+  const chosen = chooseRule(trust().issuers, kind, subjectToken)
+  if (!chosen.ok) throw refused(chosen.reason, chosen.why)
+  const { rule, header } = chosen
   const key = await rule.findKey(header.kid, header.alg)
   const nonce = rule.boundNonce ? { nonce: toGrantNonce(grant, salt) } : {}
   const subject = verifySubject({ compact: subjectToken, kind, rule, key, now: clock.now(), ...nonce })
-  if (!subject.ok) throw refused(subject.reason)
+  if (!subject.ok) throw refused(subject.reason, subject.why)
   return { rule, subject }
 }
 
@@ -138,8 +138,8 @@ async function takeSigned(options: DelegationsOptions, compact: string, by: Enro
   })
 }
 
-function refused(reason: Reason): RefusedError {
-  return new RefusedError(reason, REASONS[reason].help)
+function refused(reason: Reason, why?: string): RefusedError {
+  return new RefusedError(reason, why ?? REASONS[reason].help)
 }
 
 /** Nothing that was stopped, and nothing from before burns may have been forgotten, begins anything. */
