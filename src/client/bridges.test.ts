@@ -95,6 +95,38 @@ describe('over stdio', () => {
     expect(proved.map(({ body }) => body).slice(0, 2)).toEqual([INITIALIZE, INITIALIZED])
   })
 
+  it.each([
+    [
+      'opens another session where the gateway has forgotten the first, and asks again',
+      RESULT.protocolVersion,
+      'again',
+    ],
+    ['says so where the other one would speak another version', '2024-11-05', 'no such session'],
+  ])('%s', async (_what, version, said) => {
+    let opened = 0
+    gateway.respond = (request, response) => {
+      if (request.method !== 'POST') return void response.writeHead(405).end()
+      const message: { id?: unknown; method?: string } = JSON.parse(request.body)
+      if (message.method === 'initialize') {
+        opened += 1
+        response.setHeader('mcp-session-id', `session-${opened}`)
+        const result = { ...RESULT, protocolVersion: opened === 1 ? RESULT.protocolVersion : version }
+        return answer(response, 200, { jsonrpc: '2.0', id: message.id, result })
+      }
+      if (message.id === undefined) return void response.writeHead(202).end()
+      const isKnown = request.headers['mcp-session-id']?.[0] === 'session-2'
+      return isKnown
+        ? answer(response, 200, { jsonrpc: '2.0', id: message.id, result: { said: 'again' } })
+        : answer(response, 404, { jsonrpc: '2.0', id: null, error: { code: -32001, message: 'no such session' } })
+    }
+    const other = CALL.replace('"a"', '"b"')
+    const lines = await runStdio([INITIALIZE, INITIALIZED, CALL, other])
+    // The client sees one session: the answer to the second opening is not its.
+    expect(lines.filter((line) => line.includes('serverInfo'))).toHaveLength(1)
+    expect(lines.filter((line) => line.includes(said))).toHaveLength(2)
+    expect(opened).toBeLessThanOrEqual(3)
+  })
+
   it('passes on what the gateway says unasked', async () => {
     serveMcp(({ method }, response) => {
       if (method === 'GET') {

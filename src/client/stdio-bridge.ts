@@ -32,6 +32,10 @@ interface Bridge {
   sessionId: string | undefined
   protocolVersion: string | undefined
   listening: Promise<void> | undefined
+  /** The line with which the client opened its session, to open another one when the gateway has forgotten it. */
+  opening: string | undefined
+  /** Under way, so that many requests at once open one session. */
+  reopening: Promise<boolean> | undefined
 }
 
 /**
@@ -48,6 +52,8 @@ export async function runStdioBridge(options: StdioBridgeOptions): Promise<void>
     sessionId: undefined,
     protocolVersion: undefined,
     listening: undefined,
+    opening: undefined,
+    reopening: undefined,
   }
   const pending = new Set<Promise<void>>()
   for await (const line of createInterface({ input: options.input, crlfDelay: Number.POSITIVE_INFINITY })) {
@@ -76,12 +82,53 @@ async function relay(bridge: Bridge, line: string): Promise<void> {
     return
   }
   try {
-    const response = await post(bridge, line)
-    await deliver(bridge, message, response)
+    if (isInitialize(message)) bridge.opening = line
+    await deliver(bridge, message, await postInSession(bridge, message, line))
     if (isMethod(message, 'notifications/initialized')) bridge.listening = listen(bridge)
   } catch (fault) {
     answerFault(bridge, message, toRpcFault(bridge, fault))
   }
+}
+
+/**
+ * A gateway ends sessions that say nothing for long, and forgets all of them when it is started again; it answers 404 then, which
+ * means that nothing was done. A client over stdio cannot begin anew, so that this does: with its own first message, once.
+ */
+async function postInSession(bridge: Bridge, message: Json, line: string): Promise<Response> {
+  const { sessionId } = bridge
+  const response = await post(bridge, line)
+  if (response.status !== 404 || sessionId === undefined || isInitialize(message)) return response
+  if (bridge.sessionId === sessionId) bridge.reopening ??= reopen(bridge).finally(() => (bridge.reopening = undefined))
+  const isOpen = (await bridge.reopening) ?? bridge.sessionId !== sessionId
+  if (!isOpen) return response
+  await response.body?.cancel()
+  return post(bridge, line)
+}
+
+/** False when the gateway does not open a session, or one in another version than the client speaks. */
+async function reopen(bridge: Bridge): Promise<boolean> {
+  const { opening, protocolVersion } = bridge
+  if (opening === undefined) return false
+  bridge.sessionId = undefined
+  bridge.protocolVersion = undefined
+  const response = await post(bridge, opening)
+  const sessionId = response.headers.get('mcp-session-id') ?? undefined
+  const answer = parse(await readOnly(response))
+  bridge.protocolVersion = protocolVersion
+  const result = isJsonObject(answer) ? answer['result'] : undefined
+  if (!isJsonObject(result) || result['protocolVersion'] !== protocolVersion) return false
+  bridge.sessionId = sessionId
+  const told = await post(bridge, JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' }))
+  await told.body?.cancel()
+  return true
+}
+
+/** The one message of an answer, as text. */
+async function readOnly(response: Response): Promise<string> {
+  if (!isEventStream(response)) return response.text()
+  let last = ''
+  for await (const data of readEventData(response.body ?? [])) last = data
+  return last
 }
 
 /** The bytes go out as they came in: it is the gateway that decides about them. */
