@@ -3,7 +3,7 @@
  * when something is held; the person sees it, answers it, and can ask why. Seen to fail: with the pin of a manifest not
  * compared, with `surroundings` left out, and with the second place sharing the store of the first.
  */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -73,12 +73,26 @@ describe('unbearer mcp', () => {
     expect(home.calls().filter((line) => line.includes('delete'))).toEqual(['["delete_note",{"id":"7"}]'])
   })
 
-  it('records the proof for what it is', async () => {
-    const [line = '{}'] = readFileSync(join(home.dir, 'calls'), 'utf8').split('\n')
-    expect(line).toContain('read_note')
-    const doctor = await home.run('doctor')
+  it('records the proof for what it is, and says so', async () => {
+    const config = join(home.dir, 'state', 'unbearer', 'notes', 'unbearer.yaml')
+    const held = await at.call('delete_note', { id: '9', unbearer_intent: 'delete: the user asked to delete note 9' })
+    const [, ticket = ''] = /unbearer approvals show ([\w-]{22})/.exec(held.text) ?? []
+    const why = await home.run('why', ticket)
+    expect(why.out).toContain('proved by process')
+    expect(why.out).toContain('advisory, because the agent runs as the same user')
+    const doctor = await home.run('doctor', '--config', config)
     expect(doctor.out).toContain('upstream notes enforces')
     expect(doctor.out).toContain('advisory')
+  })
+
+  it('writes no secret of the client anywhere, and no log of what was said', async () => {
+    const state = join(home.dir, 'state')
+    const names = readdirSync(state, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+    expect(names.length).toBeGreaterThan(10)
+    // The tool itself returned the key: what it returned is sealed.
+    const open = names.filter((entry) => readFileSync(join(entry.parentPath, entry.name)).includes('k-5d1c80'))
+    expect(open.map(({ name }) => name)).toEqual([])
+    expect(at.stderr()).not.toContain('k-5d1c80')
   })
 
   it('serves the same server twice at once, under the same manifest', async () => {

@@ -38,10 +38,16 @@ export interface Connected {
   close(): Promise<void>
 }
 
-export function createHome(command: readonly string[] = []): Home {
+export function createHome(command: readonly string[] = [], more: Readonly<Record<string, string>> = {}): Home {
   const dir = mkdtempSync(join(tmpdir(), 'unbearer-home-'))
   const [file, log] = [join(dir, 'tools.json'), join(dir, 'calls')]
-  const env = { PATH: process.env['PATH'] ?? '', HOME: dir, XDG_STATE_HOME: join(dir, 'state'), NOTES_KEY: 'k-5d1c80' }
+  const env = {
+    PATH: process.env['PATH'] ?? '',
+    HOME: dir,
+    XDG_STATE_HOME: join(dir, 'state'),
+    NOTES_KEY: 'k-5d1c80',
+    ...more,
+  }
   writeFileSync(log, '')
   const wrapped = command.length === 0 ? [process.execPath, SERVER, file] : command
   return {
