@@ -92,14 +92,13 @@ export function findOutsideKey(
   kid: string | undefined,
   alg: OutsideAlgorithm,
 ): OutsideKey | undefined {
-  const fitting = keys.filter(
-    (key) => key.kind === KIND_OF[alg] && isForAlgorithm(key, alg) && (kid === undefined || key.kid === kid),
-  )
+  const fitting = keys.filter((key) => isOfAlgorithm(key, alg) && (kid === undefined || key.kid === kid))
   return fitting.length === 1 ? fitting[0] : undefined
 }
 
-/** `EdDSA` and `Ed25519` name the same signature (RFC 9864 §2.2). */
-function isForAlgorithm(key: OutsideKey, alg: OutsideAlgorithm): boolean {
+/** Whether a key can be used with `alg`. `EdDSA` and `Ed25519` name the same signature (RFC 9864 §2.2). */
+export function isOfAlgorithm(key: OutsideKey, alg: OutsideAlgorithm): boolean {
+  if (key.kind !== KIND_OF[alg]) return false
   return key.alg === undefined || key.alg === alg || (key.kind === 'Ed25519' && ['EdDSA', 'Ed25519'].includes(key.alg))
 }
 

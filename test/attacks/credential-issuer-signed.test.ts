@@ -9,6 +9,7 @@ import { callControl, handInGrant, openGrant, signGrant } from '../../src/client
 import { asJson } from '../../src/core/json.ts'
 import { generateKey, importKey, type KeyPair } from '../../src/crypto/keys.ts'
 import { signJws, signJwt } from '../../src/crypto/jwt.ts'
+import { ISSUED } from '../../src/ports/revocations.ts'
 import { isJsonObject, type EnrolledKey, type Json, type JsonObject } from '../../src/index.ts'
 import { createInstallation, ISSUER, type Installation, type Name } from '../support/installation.ts'
 import { acceptOrders, askSigned, NOTE, ORDERS_GRANT, ORDERS_YAML, READ } from '../support/orders-audience.ts'
@@ -295,6 +296,32 @@ describe('what was stopped', () => {
     await revoke('actor', at.keys.host.jkt)
     expect(await refusal(open('erin'))).toBe('identity.revoked')
     expect(await ask(credential)).toMatchObject({ reason: 'identity.revoked' })
+  })
+
+  it('what was issued before continuity was lost: it may have been used up, and that forgotten', async () => {
+    const frank = importKey(generateKey('Ed25519'))
+    await enrol('frank', frank)
+    const { revocations } = at.serving.composed.services
+    const [signed, login] = [sign({ key: frank }), issuer.idToken({ sub: 'frank' })]
+    await revocations.revoke('all', ISSUED, at.enrolled.operator)
+    expect(await take(signed, frank)).toBe('identity.expired')
+    const later = importKey(generateKey('Ed25519'))
+    await at.control('operator', 'key.enrol', { role: 'host', name: 'host-2', jwk: { ...later.jwk } })
+    const open = async (subjectToken: string): Promise<string> =>
+      openGrant({
+        url: at.origin,
+        key: later,
+        grant: { actor: 'agent' },
+        subjectToken,
+        subjectTokenType: 'id-token',
+      }).then(
+        ({ id }) => id,
+        (fault: { reason?: string }) => fault.reason ?? 'a fault',
+      )
+    expect(await open(login)).toBe('identity.expired')
+    // Issued after it.
+    expect(await open(issuer.idToken({ sub: 'frank', iat: Math.floor(Date.now() / 1000) + 2 }))).toMatch(ID)
+    expect(await take(sign({ key: frank, now: Date.now() + 2_000 }), frank)).toMatch(ID)
   })
 
   it('everything: nothing begins any more', async () => {

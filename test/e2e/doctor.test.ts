@@ -13,6 +13,7 @@ import { parseConfig, type Config } from '../../src/config/load.ts'
 import type { EnrolledKey } from '../../src/core/evidence.ts'
 import { sealKey } from '../../src/crypto/sealed-key.ts'
 import { hasOpenssl, makeAuthority, makeCertificate } from '../support/certificates.ts'
+import { createOutsideIssuer } from '../support/outside-issuer.ts'
 import { prepareInstallation, type Prepared } from '../support/installation.ts'
 
 let prepared: Prepared
@@ -73,6 +74,25 @@ describe('doctor', () => {
     expect(await said('note', wide)).toContain('from other machines, over TLS')
     const observing = configured((text) => text.replace('mode: enforce', 'mode: observe'))
     expect(await said('note', observing)).toContain('without a proof are answered')
+  })
+
+  it('asks issuers outside for their keys, and says what their principals may open', async () => {
+    const issuer = await createOutsideIssuer()
+    const trusting = (extra = ''): Config =>
+      configured((text) =>
+        text.concat(
+          `trust: { issuers: [{ issuer: '${issuer.url}', audience: x, ${extra} grants: { operations: [{ tool: desk/read_note }] } }] }\n`,
+        ),
+      )
+    expect(await said('good', trusting())).toContain('1 of its keys')
+    expect(await said('note', trusting())).toContain(
+      `principals of ${issuer.url} may open grants for desk/read_note (read)`,
+    )
+    expect(await said('bad', trusting('algorithms: [ES256],'))).toContain('no key for ES256')
+    issuer.published.discovery = { issuer: 'https://other.example' }
+    expect(await said('bad', trusting())).toContain('another issuer')
+    await issuer.close()
+    expect(await said('bad', trusting())).toContain('did not answer')
   })
 
   it('says how each upstream can be got around', async () => {

@@ -41,7 +41,7 @@ export function createOutsideJwks(options: OutsideJwksOptions): OutsideJwks {
   let askedAt = -Infinity
   const ask = async (): Promise<Known> => {
     askedAt = clock.now()
-    const keys = await fetchKeys(options)
+    const keys = await fetchOutsideKeys(options)
     // As old as the question, so that an answer which took its time is not believed for longer.
     return (known = { keys, at: askedAt })
   }
@@ -62,7 +62,8 @@ export function createOutsideJwks(options: OutsideJwksOptions): OutsideJwks {
   }
 }
 
-async function fetchKeys(options: OutsideJwksOptions): Promise<readonly OutsideKey[]> {
+/** The keys now, from where they are. Throws `UnavailableError` that says what is wrong with the issuer. */
+export async function fetchOutsideKeys(options: Omit<OutsideJwksOptions, 'clock'>): Promise<readonly OutsideKey[]> {
   const { fetchDocument, jwks } = options
   const url = jwks === undefined ? await discover(options) : new URL(jwks)
   try {
@@ -79,7 +80,7 @@ async function fetchKeys(options: OutsideJwksOptions): Promise<readonly OutsideK
  * OpenID Connect Discovery §4: the document names the very issuer that was asked (mix-up), and keys on the same origin, so that
  * no document can send us elsewhere.
  */
-async function discover({ issuer, fetchDocument }: OutsideJwksOptions): Promise<URL> {
+async function discover({ issuer, fetchDocument }: Omit<OutsideJwksOptions, 'clock'>): Promise<URL> {
   const found = await fetchDocument(new URL(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`))
   const { issuer: said, jwks_uri: uri } = isJsonObject(found) ? found : {}
   if (said !== issuer) throw new UnavailableError(`\`${issuer}\` says that it is another issuer`)
