@@ -82,9 +82,9 @@ describe('tools scan, accept, diff', () => {
     expect(exitCode).toBe(1)
     expect(json['changes']).toEqual(
       expect.arrayContaining([
-        { tool: 'echo', change: 'changed' },
-        { tool: 'gone', change: 'removed' },
-        { tool: 'poison', change: 'added' },
+        { tool: 'echo', change: 'changed', difference: [] },
+        { tool: 'gone', change: 'removed', difference: [] },
+        { tool: 'poison', change: 'added', difference: [] },
       ]),
     )
   })

@@ -3,8 +3,8 @@
  * `unbearer tools scan | accept | diff`: drafts a manifest, signs it, and says what changed since.
  */
 import { readFile, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 
-import { toMethodHash } from '../adapters/mcp/catalogue.ts'
 import { draftManifest } from '../adapters/mcp/draft.ts'
 import { scanTools, type ScanSource } from '../adapters/mcp/scan.ts'
 import {
@@ -15,7 +15,11 @@ import {
   parseManifest,
   toManifestYaml,
 } from '../config/manifest.ts'
-import { ConfigError, UnbearerError, type JsonObject, type ServerManifest } from '../index.ts'
+import { compareTools, readSeen, type SeenTool } from '../config/seen-tools.ts'
+import { asJson } from '../core/json.ts'
+import { ConfigError, hashOf, UnbearerError, type JsonObject, type ServerManifest } from '../index.ts'
+import { toDisplayText } from '../server/display.ts'
+import { toDifference } from './descriptor-diff.ts'
 import type { KeyPair } from '../crypto/keys.ts'
 
 /** What a command has to say. 0 done; 1 the answer is no; 2 could not be done. */
@@ -95,51 +99,67 @@ export interface DiffOptions {
 export async function toolsDiff({ file, against, resolveOperatorKey }: DiffOptions): Promise<CommandResult> {
   return attempt(async () => {
     const manifest = await readManifest(file)
-    const rows = await findChanges(manifest, against)
+    const rows = await findChanges(manifest, against, dirname(file))
     const isSigned = resolveOperatorKey === undefined || isAccepted(manifest, resolveOperatorKey)
-    const lines = rows.map(({ tool, change }) => `${change} \`${tool}\``)
+    const lines = rows.flatMap(({ tool, change, difference }) => [
+      `${change} \`${toDisplayText(tool)}\``,
+      ...difference.map((line) => `  ${line}`),
+    ])
     if (!isSigned) lines.push('the manifest is not signed, as it stands, by an enrolled operator')
     const ok = lines.length === 0
     return {
       exitCode: ok ? 0 : 1,
       text: ok ? 'no difference' : lines.join('\n'),
-      json: { ok, signed: isSigned, changes: rows },
+      json: {
+        ok,
+        signed: isSigned,
+        changes: rows.map(({ tool, change, difference }) => ({ tool, change, difference: [...difference] })),
+      },
     }
   })
 }
 
-type Change = { readonly tool: string; readonly change: 'added' | 'removed' | 'changed' }
-
-function compare(from: ReadonlyMap<string, string>, to: ReadonlyMap<string, string>): readonly Change[] {
-  const names = [...new Set([...from.keys(), ...to.keys()])].toSorted()
-  return names.flatMap((tool): readonly Change[] => {
-    if (!from.has(tool)) return [{ tool, change: 'added' }]
-    if (!to.has(tool)) return [{ tool, change: 'removed' }]
-    return from.get(tool) === to.get(tool) ? [] : [{ tool, change: 'changed' }]
-  })
+interface Change {
+  readonly tool: string
+  readonly change: 'added' | 'removed' | 'changed'
+  /** What differs, for a person; as it was with `-`, as it is with `+`. */
+  readonly difference: readonly string[]
 }
 
 /**
- * An accepted manifest is compared in all that it says of each tool, a live server in its descriptors. Methods of MCP, which
- * have no descriptor, are pinned by their name and cannot have changed.
+ * An accepted manifest is compared in all that it says of each tool, a live server in its descriptors. What those were is known
+ * where a session has seen them; methods of MCP, which have no descriptor, are pinned by their name and cannot have changed.
  */
-async function findChanges(manifest: ServerManifest, against: DiffOptions['against']): Promise<readonly Change[]> {
-  if ('source' in against) {
-    const seen = draftManifest(manifest.server, await scanTools(against.source)).manifest
-    return compare(toPins(manifest), toPins(seen))
-  }
-  return compare(toDigests(parseManifest(against.accepted)), toDigests(manifest))
+async function findChanges(
+  manifest: ServerManifest,
+  against: DiffOptions['against'],
+  folder: string,
+): Promise<readonly Change[]> {
+  if ('accepted' in against) return compareManifests(parseManifest(against.accepted), manifest)
+  const { descriptors } = await scanTools(against.source)
+  const before = (await readSeen(folder, manifest.server))?.accepted ?? {}
+  const { changes } = compareTools(manifest, descriptors.map(toSeenTool), before)
+  return changes.map(({ tool, change, was, now }) => ({
+    tool,
+    change,
+    difference: change === 'changed' && was !== undefined ? toDifference(was, now) : [],
+  }))
 }
 
-function toPins({ tools }: ServerManifest): ReadonlyMap<string, string> {
-  const pins = Object.entries(tools).map(([name, { hash }]): [string, string] => [name, hash])
-  return new Map(pins.filter(([name, hash]) => hash !== toMethodHash(name)))
+function toSeenTool(descriptor: JsonObject): SeenTool {
+  const name = typeof descriptor['name'] === 'string' ? descriptor['name'] : ''
+  return { name, descriptor, hash: hashOf(descriptor) }
 }
 
-function toDigests({ server, tools }: ServerManifest): ReadonlyMap<string, string> {
-  return new Map(
-    Object.entries(tools).map(([name, tool]) => [name, manifestDigest({ server, tools: { [name]: tool } })]),
-  )
+function compareManifests(from: ServerManifest, to: ServerManifest): readonly Change[] {
+  const names = [...new Set([...Object.keys(from.tools), ...Object.keys(to.tools)])].toSorted()
+  return names.flatMap((tool): readonly Change[] => {
+    const [was, now] = [from.tools[tool], to.tools[tool]]
+    if (was === undefined) return [{ tool, change: 'added', difference: [] }]
+    if (now === undefined) return [{ tool, change: 'removed', difference: [] }]
+    const difference = toDifference(asJson(was), asJson(now))
+    return difference.length === 0 ? [] : [{ tool, change: 'changed', difference }]
+  })
 }
 
 async function readManifest(file: string): Promise<ServerManifest> {
