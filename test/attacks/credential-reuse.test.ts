@@ -12,15 +12,11 @@ import { Worker } from 'node:worker_threads'
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 
-import { ACTION_TYP, REDEMPTION_TYP, SESSION_TYP } from '../../src/core/credential.ts'
+import { ACTION_TYP } from '../../src/core/credential.ts'
 import { toContentDigest } from '../../src/core/http-action.ts'
 import { asJson } from '../../src/core/json.ts'
-import { signDpop, verifyDpop } from '../../src/crypto/dpop.ts'
-import { openActionCredential } from '../../src/crypto/credential.ts'
 import { signJwt } from '../../src/crypto/jwt.ts'
-import { generateKey, importKey, type KeyPair } from '../../src/crypto/keys.ts'
-import { signRedemption, verifyRedemption } from '../../src/crypto/redemption-answer.ts'
-import { issueSession, verifySession } from '../../src/crypto/session-credential.ts'
+import { generateKey, importKey } from '../../src/crypto/keys.ts'
 import {
   memoryBurns,
   redeemAtIssuer,
@@ -294,61 +290,19 @@ describe('after a restart', () => {
 })
 
 describe('another type', () => {
-  const { issuerKey, agent } = parties
-  const now = Date.now()
-  const base = { issuer: API_ISSUER, key: issuerKey, now }
-  const action = issueAction({ issuer: API_ISSUER, audience: API, ...parties, act: NOTE_ACT })
-  const url = `${API}${NOTE_ACT.target}`
-  const nonce = 'n'.repeat(22)
-  const answer = { iss: API_ISSUER, aud: agent.jkt, iat: 1, nonce, active: true, rev: 0 }
-  const keys = { find: (kid: string): KeyPair | undefined => (kid === issuerKey.jkt ? issuerKey : undefined) }
-  const OBJECTS = {
-    action,
-    session: issueSession({ ...base, sub: 'agent', jkt: agent.jkt }),
-    redemption: signRedemption(issuerKey, answer, action),
-    dpop: signDpop({ key: agent, method: 'POST', url, credential: action, now }),
-    'dpop by the issuer': signDpop({ key: issuerKey, method: 'POST', url, credential: action, now }),
-  }
-  const TYPES = {
-    action: ACTION_TYP,
-    session: SESSION_TYP,
-    redemption: REDEMPTION_TYP,
-    heartbeat: 'unbearer-heartbeat+jwt',
-    event: 'secevent+jwt',
-    access: 'at+jwt',
-    plain: 'JWT',
-  }
-  const CLAIMS = { issuer: API_ISSUER, audience: API, agent, act: NOTE_ACT }
-  const ACCEPTS: Readonly<Record<string, (compact: string) => boolean>> = {
-    action: (compact) => openActionCredential(keys, API_ISSUER, compact) !== undefined,
-    session: (compact) => verifySession({ compact, issuer: API_ISSUER, key: issuerKey, jkt: agent.jkt, now }).ok,
-    redemption: (credential) =>
-      verifyRedemption(credential, { keys, issuer: API_ISSUER, jkt: agent.jkt, nonce, credential: action }) !==
-      undefined,
-    dpop: (proof) => verifyDpop({ proofs: [proof], method: 'POST', url, credential: action, now }).ok,
-  }
-
-  it.each(Object.keys(OBJECTS).flatMap((object) => Object.keys(ACCEPTS).map((place) => [object, place] as const)))(
-    'a %s in the place of a %s',
-    (object, place) => {
-      const compact = Object.entries(OBJECTS).find(([name]) => name === object)?.[1] ?? ''
-      expect(ACCEPTS[place]?.(compact)).toBe(object.split(' ')[0] === place)
-    },
-  )
-
-  it.each(Object.entries(TYPES))('the claims of an action under the type of a %s', async (name, typ) => {
+  it.each([
+    'unbearer-session+jwt',
+    'unbearer-redemption+jwt',
+    'at+jwt',
+    'JWT',
+    'unbearer-action+jwt ',
+    'UNBEARER-ACTION+JWT',
+  ])('the claims of an action under the type `%s`', async (typ) => {
     const api = await start()
-    const credential = issueAction({ ...CLAIMS, issuerKey, typ })
-    expect((await send(api, call({ credential }))).status).toBe(name === 'action' ? 200 : 401)
+    const credential = issueAction({ issuer: API_ISSUER, audience: API, ...parties, act: NOTE_ACT, typ })
+    expect(await send(api, call({ credential }))).toMatchObject({ status: 401, reason: 'credential.invalid' })
+    expect(api.seen).toEqual([])
   })
-
-  it.each(Object.entries(OBJECTS).filter(([name]) => name !== 'action'))(
-    'a %s as a credential',
-    async (_name, credential) => {
-      const api = await start()
-      expect(await send(api, call({ credential }))).toMatchObject({ status: 401, reason: 'credential.invalid' })
-    },
-  )
 })
 
 describe('what else an API can ask for', () => {
