@@ -19,7 +19,7 @@ import { modeCommands } from './modes.ts'
 import { reportCommand } from './report.ts'
 import { restoreAgentCommand } from './restore.ts'
 import { readyCommand } from './ready.ts'
-import { revokeCommand } from './revoke.ts'
+import { resumeCommand, revokeCommand } from './revoke.ts'
 import { serveCommand } from './serve.ts'
 import { taskCommand } from './tasks.ts'
 import { whyCommand } from './why.ts'
@@ -46,6 +46,7 @@ export const COMMANDS: readonly Command[] = [
   toolChangesCommand,
   ...approvalCommands,
   revokeCommand,
+  resumeCommand,
   ...modeCommands,
   whyCommand,
   ...evidenceCommands,

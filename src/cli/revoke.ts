@@ -1,6 +1,6 @@
 /**
  * @module
- * `unbearer revoke`: the kill switch.
+ * `unbearer revoke`: the kill switch; `unbearer resume`: the end of a stop of everything.
  */
 import { parseDuration } from '../config/durations.ts'
 import { REVOCATION_DIMENSIONS } from '../core/evidence.ts'
@@ -17,7 +17,7 @@ export const revokeCommand: Command = {
   about: [
     'In force at once, on what is under way too: it is aborted, not undone. Then every enforcement point, here and elsewhere,',
     'must refuse a canary; those that stay silent are named and the exit code is 1, also one that was cut off a moment ago.',
-    'There is no way back: enrol or grant anew.',
+    'There is no way back: enrol or grant anew. Only a stop of everything can be ended (`unbearer resume`).',
     'ID: an agent by name or thumbprint; a subject such as `alice` or `user/alice`; a grant, task or credential by id; a tool',
     'as UPSTREAM/TOOL. A grant takes everything that was delegated from it with it. `all` takes none and stops everything.',
     'What is revoked need not be known; where nothing of that id is, that is said.',
@@ -33,6 +33,25 @@ export const revokeCommand: Command = {
   ],
   operands: [1, 2],
   run: revoke,
+}
+
+export const resumeCommand: Command = {
+  words: 'resume',
+  usage: '',
+  summary: 'end a stop of everything',
+  about: [
+    'Ends `unbearer revoke all`, and nothing else: what was revoked by itself stays revoked, and whatever was issued before is refused,',
+    'so that agents begin new sessions and principals log in again. Revoke first what must not come back. For admins, recorded',
+    'before anything is let go. Who stops everything while this runs has stopped it.',
+  ].join('\n'),
+  example: 'unbearer resume',
+  options: callingOptions('keys/operator.jwk'),
+  operands: [0, 0],
+  run: async (call) => {
+    const result = await callOnce(await toAddress(call, 'operator'), 'resume', {})
+    const text = `everything goes on; what was issued before number ${toMemberText(result, 'rev')} is refused`
+    return { exit: 0, json: result, text }
+  },
 }
 
 async function revoke(call: Call): Promise<Answer> {

@@ -10,7 +10,7 @@
 import { REVOCATION_DIMENSIONS, type RevocationDimension } from '../core/evidence.ts'
 import { isJsonObject } from '../core/json.ts'
 import { parseJson } from '../core/parse-json.ts'
-import { ISSUED } from '../core/revoked.ts'
+import { ISSUED, RESUMED } from '../core/revoked.ts'
 import { digestOfLines, verifyHeartbeat, type Heartbeat } from '../crypto/heartbeat.ts'
 import type { IssuerKeys } from '../crypto/issuer-keys.ts'
 import type { Revocation, RevocationFeed } from '../ports/revocations.ts'
@@ -96,6 +96,8 @@ export function createRevocationReader(options: ReaderOptions): RevocationReader
 }
 
 const toKey = (dimension: RevocationDimension, id: string): string => `${dimension}/${id}`
+const STOP = toKey('all', '*')
+const NEWEST: readonly string[] = [toKey('all', ISSUED), toKey('all', RESUMED)]
 
 /**
  * The server cannot be further on than this, so that the age can only come out too high. Our own clock may have stood still, with
@@ -157,14 +159,16 @@ function isInSequence(
   return prev <= rev
 }
 
-/** What was heard once stays in force, also when the server has forgotten it. */
+/** What was heard once stays in force, also when the server has forgotten it; but for a stop of everything that was ended. */
 function enforce(state: State, revocation: Revocation): void {
   const key = toKey(revocation.dimension, revocation.id)
   const known = state.inForce.get(key)
   // Of what was issued the newest loss counts, of everything else the first time that it was revoked.
-  const isNew = known === undefined || (key === toKey('all', ISSUED) && revocation.rev > known.rev)
+  const isNew = known === undefined || (NEWEST.includes(key) && revocation.rev > known.rev)
   if (!isNew) return
   state.inForce.set(key, revocation)
+  const stop = state.inForce.get(STOP)
+  if (key === toKey('all', RESUMED) && stop !== undefined && stop.rev < revocation.rev) state.inForce.delete(STOP)
   for (const listener of state.listeners) {
     try {
       listener(revocation)

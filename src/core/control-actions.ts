@@ -45,6 +45,7 @@ export const CONTROL_ACTIONS = {
   'approval.show': { group: 'queue', touches: ['approval', 'id'], logged: 'no' },
   'approval.answer': { group: 'answer', touches: ['approval', 'id'], logged: 'itself' },
   revoke: { group: 'stop', touches: ['revocation', 'dimension', 'id'], logged: 'itself' },
+  resume: { group: 'administer', touches: ['system'], logged: 'itself' },
   'revocation.list': { group: 'read', touches: ['system'], logged: 'no' },
   'mode.observe': { group: 'administer', touches: ['mode'], logged: 'itself' },
   'mode.enforce': { group: 'stop', touches: ['mode'], logged: 'itself' },

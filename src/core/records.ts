@@ -58,6 +58,8 @@ export const profileRecord = (actor: string): string => `profile/${part(actor)}`
 /** `Revocation` */
 export const revocationRecord = (rev: number): string => `revocation/${padded(rev)}`
 export const REVOCATION_PREFIX = 'revocation/'
+/** `{rev}`: a stop of everything with this number or a smaller one is over. */
+export const RESUMED_RECORD = 'resumed'
 export const CASE_PREFIX = 'case/'
 /** `CaseRecord` of a decision entry: ids and a label, no content. */
 export const caseRecord = (entry: string): string => `${CASE_PREFIX}${part(entry)}`

@@ -13,6 +13,12 @@ import type { Reason } from './reasons.ts'
  */
 export const ISSUED = 'issued'
 
+/**
+ * The id of dimension `all` that ends a stop of everything with a smaller number, and stops nothing. What was issued before the stop
+ * ended is refused by `ISSUED`, which always comes before it.
+ */
+export const RESUMED = 'resumed'
+
 /** What is asked of a feed of revocations; `ports/revocations.ts` has all of it. */
 export interface Known {
   rev(): number

@@ -4,12 +4,12 @@
  */
 import type { RevocationDimension } from '../core/evidence.ts'
 
-export { ISSUED } from '../core/revoked.ts'
+export { ISSUED, RESUMED } from '../core/revoked.ts'
 
 export interface Revocation {
   readonly rev: number
   readonly dimension: RevocationDimension
-  /** The id within the dimension; `*` for `all`, or `ISSUED`. Tools are `upstream/tool`, subjects `type/id`, actors the `jkt`. */
+  /** The id within the dimension; `*` for `all`, or `ISSUED`, or `RESUMED`. Tools are `upstream/tool`, subjects `type/id`, actors the `jkt`. */
   readonly id: string
   readonly at: number
 }

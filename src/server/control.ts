@@ -300,6 +300,7 @@ function revocationMethods({ services, canary, admins, store, manifest }: Inside
       const known = await isKnownHere({ store, grants: services.grants, manifest }, dimension, id)
       return { ...asJson(revocation), recorded, peps, silent, ...(known === undefined ? {} : { known }) }
     }),
+    row('resume', OPERATOR, [], async (_params, by) => asJson(await revocations.resume(by))),
     row('revocation.list', OPERATOR, [], async () => revocations.list().map(asJson)),
   ]
 }

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { createControlPlane, STORES, type ControlPlane } from '../../test/fixtures/control-plane.ts'
 import { UnavailableError } from '../core/errors.ts'
 import type { Store } from '../ports/store.ts'
+import type { Journal, JournalLine } from './journal.ts'
 import { createRevocations } from './revocations.ts'
 
 let plane: ControlPlane
@@ -110,5 +111,86 @@ describe.each(STORES)('revocations on %s', (kind) => {
     plane = await createControlPlane(kind)
     await plane.services.revocations.revoke('task', 'x', plane.enrolled.operator)
     expect(plane.services.revocations.find('grant', 'x')).toBeUndefined()
+  })
+})
+
+describe.each(STORES)('the end of a stop of everything on %s', (kind) => {
+  const by = (): { readonly jkt: string } => plane.enrolled.operator
+
+  it('lets nothing of before come back, and stands after a restart', async () => {
+    plane = await createControlPlane(kind)
+    const { revocations } = plane.services
+    await expect(revocations.resume(by())).rejects.toThrow('nothing is stopped')
+    await revocations.revoke('task', 't1', by())
+    const { revocation: stop } = await revocations.revoke('all', '*', by())
+    const told: string[] = []
+    revocations.subscribe(({ id }) => void told.push(id))
+    const resumed = await revocations.resume(by())
+    expect(revocations.find('all', '*')).toBeUndefined()
+    expect(revocations.find('task', 't1')).toBeDefined()
+    expect(revocations.find('all', 'issued')?.rev).toBeGreaterThan(stop.rev)
+    expect(told).toEqual(['issued', 'resumed'])
+    expect(await plane.acts()).toContain('resume')
+    const again = await createRevocations(plane.store, plane.clock)
+    expect(again.find('all', '*')).toBeUndefined()
+    expect(again.find('all', 'resumed')?.rev).toBe(resumed.rev)
+    expect(again.rev()).toBe(revocations.rev())
+    again.close()
+    // Whoever stops it again has stopped it.
+    await revocations.revoke('all', '*', by())
+    const stopped = await createRevocations(plane.store, plane.clock)
+    expect(stopped.find('all', '*')).toBeDefined()
+    stopped.close()
+  })
+
+  it('is not the end where somebody stops everything meanwhile', async () => {
+    plane = await createControlPlane(kind)
+    const { revocations } = plane.services
+    await revocations.revoke('all', '*', by())
+    const resuming = revocations.resume(by()).catch((fault: unknown) => String(fault))
+    const { revocation } = await revocations.revoke('all', '*', by())
+    expect(await resuming).toContain('stopped again')
+    expect(revocations.find('all', '*')).toEqual(revocation)
+    const again = await createRevocations(plane.store, plane.clock)
+    expect(again.find('all', '*')).toEqual(revocation)
+    again.close()
+  })
+
+  it('lets go of nothing before it is on the disk', async () => {
+    const disk = createFlaky()
+    plane = await createControlPlane(kind, disk)
+    const { revocations } = plane.services
+    await revocations.revoke('all', '*', by())
+    disk.full = true
+    await expect(revocations.resume(by())).rejects.toThrow(UnavailableError)
+    expect(revocations.find('all', '*')).toBeDefined()
+    disk.full = false
+  })
+})
+
+describe('the journal outside', () => {
+  it('does not bring back a stop that was ended, and never ends one', async () => {
+    plane = await createControlPlane('memory')
+    const lines: JournalLine[] = []
+    const journal: Journal = {
+      lines: () => lines,
+      erasures: () => [],
+      append: (added) => void lines.push(...added.filter((line): line is JournalLine => 'rev' in line)),
+    }
+    const first = await createRevocations(plane.store, plane.clock, journal)
+    await first.revoke('all', '*', plane.enrolled.operator)
+    await first.resume(plane.enrolled.operator)
+    first.close()
+    expect(lines.map(({ id }) => id)).toEqual(['*', 'issued'])
+    const again = await createRevocations(plane.store, plane.clock, journal)
+    expect(again.find('all', '*')).toBeUndefined()
+    again.close()
+    await plane.close()
+    // An old copy of the store, from before the stop was ended: it is not known here that it was.
+    plane = await createControlPlane('memory')
+    lines.push({ rev: 9, dimension: 'all', id: 'resumed', at: 1, by: 'whoever can write the file' })
+    const restored = await createRevocations(plane.store, plane.clock, journal)
+    expect(restored.find('all', '*')).toBeDefined()
+    restored.close()
   })
 })

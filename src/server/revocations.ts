@@ -7,12 +7,12 @@
  * sequence number that is given out again after a restart, and outlive a revocation that it should have obeyed.
  */
 import type { EnrolledKey, RevocationDimension } from '../core/evidence.ts'
-import { InvariantError } from '../core/errors.ts'
+import { InputError, InvariantError, UnavailableError } from '../core/errors.ts'
 import { asJson } from '../core/json.ts'
-import { REVOCATION_PREFIX, revocationRecord } from '../core/records.ts'
+import { RESUMED_RECORD, REVOCATION_PREFIX, revocationRecord } from '../core/records.ts'
 import { toControlUnit } from '../pdp/log-entries.ts'
 import type { Clock } from '../ports/clock.ts'
-import { ISSUED, type Revocation, type RevocationFeed } from '../ports/revocations.ts'
+import { ISSUED, RESUMED, type Revocation, type RevocationFeed } from '../ports/revocations.ts'
 import type { Store } from '../ports/store.ts'
 import { listAll, readOne } from './acts.ts'
 import type { Journal } from './journal.ts'
@@ -30,6 +30,12 @@ export interface Revocations extends RevocationFeed {
    * `ports/revocations.ts`. Does not undo what was done, and knows no way back: enrol or grant anew.
    */
   revoke(dimension: RevocationDimension, id: string, by: Pick<EnrolledKey, 'jkt'>): Promise<Revoked>
+  /**
+   * Ends a stop of everything: what was issued before stays refused, and everything else that is revoked stays revoked. Nothing
+   * is let go before all of it is on the disk. Throws `InputError` when nothing is stopped, `UnavailableError` when it could
+   * not be recorded or everything was stopped again meanwhile: then the stop stands.
+   */
+  resume(by: Pick<EnrolledKey, 'jkt'>): Promise<Revocation>
   /** In the order of the sequence. */
   list(): readonly Revocation[]
   /** How many are in force without being recorded. */
@@ -57,6 +63,10 @@ interface State {
   /** The keys of those that the store refused at least once. */
   readonly failed: Set<string>
   rev: number
+  /** A stop of everything with this number or a smaller one is over. */
+  resumed: number
+  /** The number of the stop that is being ended. */
+  resuming?: number
   closed: boolean
   timer?: NodeJS.Timeout
 }
@@ -65,7 +75,9 @@ const FIRST_RETRY_MS = 200
 const LAST_RETRY_MS = 10_000
 
 const toKey = (dimension: RevocationDimension, id: string): string => `${dimension}/${id}`
-const EVERYTHING_ISSUED = toKey('all', ISSUED)
+const STOP = toKey('all', '*')
+/** Of these the newest counts, of everything else the first time that it was revoked. */
+const NEWEST: readonly string[] = [toKey('all', ISSUED), toKey('all', RESUMED)]
 
 /**
  * Loads what is in force; what the journal outside has and the store has lost is in force again, and recorded when possible.
@@ -79,30 +91,39 @@ export async function createRevocations(store: Store, clock: Clock, journal?: Jo
     pending: new Map(),
     failed: new Set(),
     rev: 0,
+    resumed: (await readOne<{ readonly rev: number }>(store, RESUMED_RECORD))?.rev ?? 0,
     closed: false,
   }
   for (const stored of await listAll<Revocation>(store, REVOCATION_PREFIX)) {
     const key = toKey(stored.dimension, stored.id)
-    // Of what was issued the newest loss counts, of everything else the first time that it was revoked.
-    if (!state.inForce.has(key) || key === EVERYTHING_ISSUED) state.inForce.set(key, stored)
     state.rev = Math.max(state.rev, stored.rev)
+    if (isOver(state, key, stored.rev)) continue
+    if (!state.inForce.has(key) || NEWEST.includes(key)) state.inForce.set(key, stored)
   }
   if (journal !== undefined) await merge(state, store, clock, journal)
+  // Recorded, and not told before a crash: whoever knows of the stop has to hear that it is over. One that came later stands.
+  const isTold = state.resumed <= (state.inForce.get(toKey('all', RESUMED))?.rev ?? 0)
+  if (!isTold && !state.inForce.has(STOP)) await lift(state, store, clock, 'system')
   return toRevocations(state, store, clock)
 }
 
-/** Each side gets what only the other has. A number that the store has lost is not used again: it was in credentials. */
+/** A stop that was ended. */
+function isOver(state: State, key: string, rev: number): boolean {
+  return key === STOP && rev <= state.resumed
+}
+
+/** Each side gets what only the other has, but for the end of a stop: that is believed of the store alone. A number that the store has lost is not used again: it was in credentials. */
 async function merge(state: State, store: Store, clock: Clock, journal: Journal): Promise<void> {
   const lines = journal.lines()
   const outside = new Set(lines.map(({ dimension, id }) => toKey(dimension, id)))
   const missing = [...state.inForce].flatMap(([key, revocation]) =>
-    outside.has(key) ? [] : [{ ...revocation, by: 'system' }],
+    outside.has(key) || revocation.id === RESUMED ? [] : [{ ...revocation, by: 'system' }],
   )
   if (missing.length > 0) journal.append(missing)
   state.rev = lines.reduce((most, { rev }) => Math.max(most, rev), state.rev)
-  for (const { dimension, id, at, by } of lines) {
+  for (const { rev, dimension, id, at, by } of lines) {
     const key = toKey(dimension, id)
-    if (state.inForce.has(key)) continue
+    if (state.inForce.has(key) || isOver(state, key, rev)) continue
     enforce(state, { dimension, id, at }, by)
     await persist(state, store, clock, key)
   }
@@ -120,10 +141,12 @@ function toRevocations(state: State, store: Store, clock: Clock): Revocations {
     },
     async revoke(dimension, id, by) {
       const key = toKey(dimension, id)
-      const revocation = state.inForce.get(key) ?? enforce(state, { dimension, id, at: clock.now() }, by.jkt)
+      const known = key === STOP && isBeingEnded(state) ? undefined : state.inForce.get(key)
+      const revocation = known ?? enforce(state, { dimension, id, at: clock.now() }, by.jkt)
       await persist(state, store, clock, key)
       return { revocation, recorded: !state.pending.has(key) }
     },
+    resume: async (by) => resume(state, store, clock, by.jkt),
     list: () => [...state.inForce.values()].toSorted((a, b) => a.rev - b.rev),
     unrecorded: () => state.pending.size,
     close() {
@@ -131,6 +154,47 @@ function toRevocations(state: State, store: Store, clock: Clock): Revocations {
       clearTimeout(state.timer)
     },
   }
+}
+
+/** Whoever stops everything while another ends a stop means a stop that stands. */
+function isBeingEnded({ resuming, inForce }: State): boolean {
+  return resuming !== undefined && inForce.get(STOP)?.rev === resuming
+}
+
+async function resume(state: State, store: Store, clock: Clock, by: string): Promise<Revocation> {
+  const stop = state.inForce.get(STOP)
+  if (stop === undefined) throw new InputError('nothing is stopped as a whole')
+  if (state.resuming !== undefined) throw new UnavailableError('somebody is ending this stop already')
+  state.resuming = stop.rev
+  try {
+    await voidIssued(state, store, clock, by)
+    const detail = { stopped: stop.rev }
+    const unit = toControlUnit({ act: 'resume', by, subject: 'system', detail, now: clock.now() })
+    const result = await store.commit({ writes: [{ key: RESUMED_RECORD, value: { rev: stop.rev } }], ...unit })
+    if (result.status !== 'applied') throw new UnavailableError('the end of the stop could not be recorded')
+    await result.durable
+    state.resumed = stop.rev
+    if (state.inForce.get(STOP) !== stop) throw new UnavailableError('everything was stopped again meanwhile')
+  } finally {
+    delete state.resuming
+  }
+  return lift(state, store, clock, by)
+}
+
+/** What was issued before the stop, and what was accepted once, may have been what it was for. */
+async function voidIssued(state: State, store: Store, clock: Clock, by: string): Promise<void> {
+  const key = toKey('all', ISSUED)
+  enforce(state, { dimension: 'all', id: ISSUED, at: clock.now() }, by)
+  await persist(state, store, clock, key)
+  if (state.pending.has(key)) throw new UnavailableError('the end of the stop could not be recorded')
+}
+
+/** Ends the stop here and tells everybody. Recorded already; what is written now is for those who are told later. */
+async function lift(state: State, store: Store, clock: Clock, by: string): Promise<Revocation> {
+  state.inForce.delete(STOP)
+  const lifted = enforce(state, { dimension: 'all', id: RESUMED, at: clock.now() }, by)
+  await persist(state, store, clock, toKey('all', RESUMED))
+  return lifted
 }
 
 /** Puts it in force and tells everybody, without waiting for anything. */
@@ -158,6 +222,8 @@ async function persist(state: State, store: Store, clock: Clock, key: string): P
   waiting.attempt ??= write(store, clock, waiting, state.journal)
   try {
     await waiting.attempt
+    // Another one under the same key may have come meanwhile, and is not written yet.
+    if (state.pending.get(key) !== waiting) return
     state.pending.delete(key)
     state.failed.delete(key)
   } catch {
@@ -175,7 +241,7 @@ async function write(store: Store, clock: Clock, waiting: Pending, journal: Jour
 }
 
 function keepOutside(journal: Journal | undefined, waiting: Pending): Error | undefined {
-  if (journal === undefined || waiting.outside === true) return undefined
+  if (journal === undefined || waiting.outside === true || waiting.revocation.id === RESUMED) return undefined
   try {
     journal.append([{ ...waiting.revocation, by: waiting.by }])
     waiting.outside = true
@@ -187,7 +253,8 @@ function keepOutside(journal: Journal | undefined, waiting: Pending): Error | un
 
 async function recordOne(store: Store, clock: Clock, { revocation, by }: Pending): Promise<void> {
   const key = revocationRecord(revocation.rev)
-  const unit = toControlUnit({ act: 'revoke', by, subject: 'system', detail: asJson(revocation), now: clock.now() })
+  const act = revocation.id === RESUMED ? 'resume.tell' : 'revoke'
+  const unit = toControlUnit({ act, by, subject: 'system', detail: asJson(revocation), now: clock.now() })
   const result = await store.commit({ reads: { [key]: 0 }, writes: [{ key, value: asJson(revocation) }], ...unit })
   if (result.status === 'applied') return result.durable
   // A commit that was reported lost may have reached the disk after all; anything else under this number is a bug.

@@ -127,6 +127,22 @@ describe('the feed of revocations', () => {
     expect(await revoke('carol')).toMatchObject({ silent: [expect.stringMatching(/^pep \(/)] })
   })
 
+  it('tells of the end of a stop of everything, and what was issued before stays refused', async () => {
+    const on = await stage()
+    const view = await follow(on)
+    const claims = toClaims(view.rev())
+    await on.control('operator', 'revoke', { dimension: 'all' })
+    expect(view.find('all', '*')).toBeDefined()
+    await on.control('operator', 'resume')
+    await vi.waitFor(() => expect(view.find('all', '*')).toBeUndefined())
+    expect(view.refuse(claims)).toBe('credential.revoked')
+    await vi.waitFor(() => expect(view.refuse(toClaims(view.rev()))).toBeUndefined())
+    const later = await follow(on)
+    expect(later.find('all', '*')).toBeUndefined()
+    for (const name of ['agent', 'host', 'approver', 'pep'] as const)
+      await expect(on.control(name, 'resume')).rejects.toMatchObject({ reason: 'identity.key-role' })
+  })
+
   it('goes on after a restart, and forgets nothing', async () => {
     const on = await stage({ store: 'sqlite', port: 0 })
     const port = Number(new URL(on.origin).port)

@@ -223,6 +223,21 @@ async function toParent({ serving, enrolled }: Installation): Promise<{ readonly
   )
 }
 
+describe('the end of a stop of everything', () => {
+  it('lets agents begin again, and nothing that was revoked by itself', async () => {
+    const on = await stage({ store: 'sqlite' })
+    expect(await write(on.agent)).toMatchObject({ ok: true })
+    await revoke(on, 'tool')
+    await revoke(on, 'all')
+    expect(await write(on.agent)).toMatchObject({ ok: false, reason: 'identity.revoked' })
+    await on.installation.control('operator', 'resume')
+    await on.installation.restart()
+    const again = await connect(on.installation, on.task)
+    expect(await again.call('read_record', { id: 'r1' })).toMatchObject({ ok: true })
+    expect(await write(again)).toMatchObject({ ok: false, reason: 'identity.revoked' })
+  })
+})
+
 describe('a revocation that the store does not take', () => {
   it('is in force all the same, and everything else is denied as stale until it is recorded', async () => {
     const on = await stage()
