@@ -48,6 +48,9 @@ const CHALLENGE = 'AAAAAAAAAAAAAAAAAAAAAA'
 const SUBJECT: Revocation = { rev: 41, dimension: 'subject', id: 'user/alice', at: 1_790_000_000_000 }
 const TASK: Revocation = { rev: 42, dimension: 'task', id: 'AAECAwQFBgcICQoLDA0ODw', at: 1_790_000_001_500 }
 const TOOL: Revocation = { rev: 44, dimension: 'tool', id: 'orders/refund', at: 1_790_000_001_500 }
+const STOP: Revocation = { rev: 45, dimension: 'all', id: '*', at: 1_790_000_002_000 }
+const ISSUED: Revocation = { rev: 46, dimension: 'all', id: 'issued', at: 1_790_000_003_000 }
+const RESUMED: Revocation = { rev: 47, dimension: 'all', id: 'resumed', at: 1_790_000_003_000 }
 
 const FIRST: Heartbeat = {
   iss: ISSUER,
@@ -84,6 +87,9 @@ function make(): Vectors {
   const begin = toLine(SUBJECT) + toBeat(FIRST)
   const second = follow(FIRST, {}, TASK, TOOL)
   const rest = toLine(TASK) + toLine(TOOL) + toBeat(second)
+  const stopped = follow(FIRST, {}, STOP)
+  const stop = begin + toLine(STOP) + toBeat(stopped)
+  const resume = toLine(ISSUED) + toLine(RESUMED) + toBeat(follow(stopped, {}, ISSUED, RESUMED))
   const all = ['subject/user/alice', `task/${TASK.id}`, 'tool/orders/refund']
   const [one] = all
   const known = one === undefined ? [] : [one]
@@ -95,6 +101,14 @@ function make(): Vectors {
     vectors: [
       { ...base, name: 'a stream that begins', stream: begin },
       { ...base, name: 'two revocations under one heartbeat', stream: begin + rest, rev: 44, revoked: all },
+      { ...base, name: 'a stop of everything', stream: stop, rev: 45, revoked: [...known, 'all/*'] },
+      {
+        ...base,
+        name: 'a stop of everything that was ended',
+        stream: stop + resume,
+        rev: 47,
+        revoked: [...known, 'all/issued', 'all/resumed'],
+      },
       { ...base, name: 'comments and a canary in between', stream: `: hello\n\n${begin}event: canary\ndata: {}\n\n` },
       {
         ...broken,
@@ -144,7 +158,9 @@ describe('the vectors of the feed', () => {
     let fits = true
     for await (const event of readServerEvents([Buffer.from(stream)])) fits &&= reading.take(event)
     if (!fits) reading.end()
-    const known = [SUBJECT, TASK, TOOL].filter(({ dimension, id }) => reader.find(dimension, id) !== undefined)
+    const known = [SUBJECT, TASK, TOOL, STOP, ISSUED, RESUMED].filter(
+      ({ dimension, id }) => reader.find(dimension, id) !== undefined,
+    )
     const revoked = known.map(({ dimension, id }) => `${dimension}/${id}`)
     expect({ name: expected.name, fits, fresh: reader.fresh(), rev: reader.rev(), revoked }).toEqual(expected)
   })
