@@ -114,9 +114,9 @@ describe.each(STORES)('revocations on %s', (kind) => {
   })
 })
 
-describe.each(STORES)('the end of a stop of everything on %s', (kind) => {
-  const by = (): { readonly jkt: string } => plane.enrolled.operator
+const by = (): { readonly jkt: string } => plane.enrolled.operator
 
+describe.each(STORES)('the end of a stop of everything on %s', (kind) => {
   it('lets nothing of before come back, and stands after a restart', async () => {
     plane = await createControlPlane(kind)
     const { revocations } = plane.services
