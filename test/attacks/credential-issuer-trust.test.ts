@@ -4,10 +4,12 @@
  * algorithm taken from the header, without `parseWithin`, without the look at the feed (each broken once on purpose).
  */
 import { createHmac, createPublicKey, randomUUID } from 'node:crypto'
+import { join } from 'node:path'
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { callControl } from '../../src/client/index.ts'
+import { loadConfig } from '../../src/config/load.ts'
 import { toGrantNonce } from '../../src/core/grant-nonce.ts'
 import type { Json, JsonObject } from '../../src/index.ts'
 import { isJsonObject } from '../../src/index.ts'
@@ -389,6 +391,31 @@ describe('who hands it in, and for what', () => {
       grant: id ?? '',
     }
     expect(await refusal(at.control('host', 'task.open', params))).toBe('scope.no-grant')
+  })
+})
+
+describe('an issuer that is not trusted any more', () => {
+  it('opens nothing from the next reload on, and is asked anew when it is trusted again', async () => {
+    const config = await loadConfig(join(at.dir, 'unbearer.yaml'))
+    const [first, ...others] = config.trust.issuers
+    if (first === undefined) throw new Error('no issuer')
+    await at.serving.reload({ ...config, trust: { issuers: others } })
+    const token = issuer.idToken()
+    expect(await refusal(open(token))).toBe('identity.bad-proof')
+    await at.serving.reload({ ...config, trust: { issuers: [{ ...first, audience: 'other' }, ...others] } })
+    expect(await refusal(open(token))).toBe('identity.bad-proof')
+    const before = issuer.asked.length
+    await at.serving.reload(config)
+    expect(await refusal(open(token))).toBe('accepted')
+    expect(issuer.asked.length).toBeGreaterThan(before)
+  })
+
+  it('leaves everything as it was where the reload is refused', async () => {
+    const config = await loadConfig(join(at.dir, 'unbearer.yaml'))
+    await expect(at.serving.reload({ ...config, issuer: 'https://x.example', trust: { issuers: [] } })).rejects.toThrow(
+      'issuer',
+    )
+    expect(await refusal(open(issuer.idToken()))).toBe('accepted')
   })
 })
 
