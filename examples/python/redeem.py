@@ -26,6 +26,7 @@ def read_answer(answer, issuer, keys, expected):  # everything that wire.md says
 def redeem(at, method, target, headers, body):  # the claims, once; throws for everything else
     [(scheme, credential)], [dpop] = [line.split(" ") for line in headers.get_all("authorization")], headers.get_all("dpop")
     claims = json.loads(unb64(credential.split(".")[1]))  # the issuer verifies them
+    if claims["mode"] != "enforce": raise PermissionError  # what was only observed, nobody may have permitted
     action = {"method": method, "target": target} | ({"contentType": headers["content-type"], "contentDigest": content_digest(body)} if body else {})
     digest = action_digest(action, claims["authorization_details"][0]["salt"])
     question = jcs({"credential": credential, "digest": digest, "proof": action | {"dpop": dpop, "origin": at["origin"]}})
