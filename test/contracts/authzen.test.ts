@@ -106,6 +106,8 @@ describe.skipIf(!hasData)('the cases derived from the certification scenario', (
   })
 
   it('are the 57 that we know', () => {
+    const levels = Object.entries(Object.groupBy(cases, (each) => text(member(each, 'level'))))
+    console.info(`cases by level: ${levels.map(([level, some]) => `${level} ${some?.length ?? 0}`).join(', ')}`)
     expect(cases).toHaveLength(57)
   })
 
