@@ -10,10 +10,10 @@ import type { IncomingMessage } from 'node:http'
 
 import { asJson } from '../core/json.ts'
 import { ConfigError, UnavailableError, UnbearerError } from '../core/errors.ts'
-import type { KeyRole } from '../core/evidence.ts'
+import type { EnrolledKey, KeyRole } from '../core/evidence.ts'
 import { generateKey, importKey } from '../crypto/keys.ts'
 import { createSeal, toVkey } from '../crypto/note.ts'
-import { createAuthenticator } from '../pdp/authenticate.ts'
+import { createAuthenticator, type Authenticated } from '../pdp/authenticate.ts'
 import { createKeyring } from '../pdp/keyring.ts'
 import { newId, toDecisionUnit, type LogUnit } from '../pdp/log-entries.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -25,6 +25,7 @@ import { parseEntities, type Entities } from '../server/authzen/entities.ts'
 import { createAuthzenPdp, toReason, type Judged } from '../server/authzen/pdp.ts'
 import { createBodyReader } from '../server/body.ts'
 import { openInstallation, toLogOrigin } from './compose.ts'
+import { peerCertificate } from '../server/peer-certificate.ts'
 import { listen, stop, toOrigin, type Listening } from './listen.ts'
 import { isLoopback, type Config } from './load.ts'
 
@@ -121,13 +122,26 @@ async function openBooks(config: Config | undefined): Promise<Books> {
     async admit(incoming, body) {
       const { method = '', url = '', headersDistinct } = incoming
       const received = { method, target: url, header: (name: string) => headersDistinct[name.toLowerCase()], body }
-      const by = await authenticator.authenticateKey(received, ASKERS)
+      const shown = ['signature', 'signature-input'].some((name) => headersDistinct[name] !== undefined)
+        ? undefined
+        : peerCertificate(incoming)
+      const by =
+        shown === undefined
+          ? await authenticator.authenticateKey(received, ASKERS)
+          : toAsker(await keyring.load(shown.jkt))
       if (!by.ok) return by
-      if (feed.find('actor', by.value.jkt) !== undefined) return { ok: false, reason: 'identity.revoked' }
-      return { ok: true, proof: 'signature', by: by.value.jkt }
+      if ((feed.find('all', '*') ?? feed.find('actor', by.value.jkt)) !== undefined)
+        return { ok: false, reason: 'identity.revoked' }
+      return { ok: true, proof: shown === undefined ? 'signature' : 'mtls', by: by.value.jkt }
     },
     close: async () => opened.close(),
   }
+}
+
+/** A PEP that speaks AuthZEN and nothing of ours shows its key in the handshake, where `tls.clientCertificates` asks for one. */
+function toAsker(key: EnrolledKey | undefined): Authenticated<EnrolledKey> {
+  if (key === undefined) return { ok: false, reason: 'identity.unknown-key' }
+  return ASKERS.includes(key.role) ? { ok: true, value: key } : { ok: false, reason: 'identity.key-role' }
 }
 
 async function openMemory(): Promise<Books> {

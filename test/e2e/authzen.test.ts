@@ -6,6 +6,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { request, type RequestOptions } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -17,6 +18,7 @@ import { openForReading } from '../../src/config/reading.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { readKeyFile } from '../../src/crypto/keys.ts'
 import { isJsonObject, parseJson, RefusedError, type JsonObject } from '../../src/index.ts'
+import { certify, hasOpenssl, makeAuthority, makeCertificate } from '../support/certificates.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'unbearer-pdp-'))
 const config = join(dir, 'unbearer.yaml')
@@ -90,6 +92,36 @@ const QUESTION = {
   resource: { type: 'doc', id: '1' },
 }
 
+/** What the PDP has recorded. */
+async function readEntries(): Promise<readonly JsonObject[]> {
+  const reading = await openForReading(await loadConfig(config))
+  const leaves = await reading.store.log.entries(0, await reading.store.log.size())
+  await reading.store.close()
+  return leaves
+    .map((leaf) => parseJson(leaf))
+    .filter((entry): entry is JsonObject => isJsonObject(entry) && entry['plane'] === 'authzen')
+}
+
+/** As any HTTPS client does it. */
+async function postOver(
+  url: string,
+  body: JsonObject,
+  shown: { readonly key?: string; readonly cert?: string },
+  said: Readonly<Record<string, string>> = {},
+): Promise<readonly [number, string]> {
+  const headers = { 'content-type': 'application/json', ...said }
+  // Who the server is is not what is tried here.
+  const options: RequestOptions = { ...shown, method: 'POST', headers, agent: false, rejectUnauthorized: false }
+  return new Promise((resolve, reject) => {
+    const sent = request(url, options, (response) => {
+      let text = ''
+      response.on('data', (chunk: Buffer) => (text += chunk.toString()))
+      response.on('end', () => resolve([response.statusCode ?? 0, text]))
+    })
+    sent.once('error', reject).end(JSON.stringify(body))
+  })
+}
+
 describe('the PDP of an installation', () => {
   it('answers enrolled PEPs only, records before it answers, and gives no answer to be used again', async () => {
     const { child, started } = await start('--config', config)
@@ -106,16 +138,34 @@ describe('the PDP of an installation', () => {
     const agent = await readKeyFile(join(dir, 'bot.jwk'))
     await expect(postSigned({ key: agent, url, body: QUESTION })).rejects.toBeInstanceOf(RefusedError)
     expect(await stop(child)).toBe(0)
-    const reading = await openForReading(await loadConfig(config))
-    const leaves = await reading.store.log.entries(0, await reading.store.log.size())
-    await reading.store.close()
-    const entries = leaves
-      .map((leaf) => parseJson(leaf))
-      .filter((entry) => isJsonObject(entry) && entry['plane'] === 'authzen')
-    expect(entries).toMatchObject([
+    expect(await readEntries()).toMatchObject([
       { decision: 'permit', proof: 'signature', mode: 'enforce' },
       { decision: 'deny', reason: 'policy.undefined' },
     ])
+  })
+
+  it.skipIf(!hasOpenssl)('knows a PEP that speaks nothing but AuthZEN by the key of its certificate', async () => {
+    makeAuthority(dir, 'ours')
+    makeCertificate(dir, 'server', 'ours')
+    const tls = 'tls: { cert: { file: ./server.pem }, key: { file: ./server.key }, clientCertificates: true }'
+    const own = join(dir, 'tls.yaml')
+    writeFileSync(own, `${readFileSync(config, 'utf8')}\n${tls}\n`)
+    const shown = async (name: string): Promise<{ readonly key: string; readonly cert: string }> => {
+      const pem = await readKeyFile(join(dir, `${name}.jwk`))
+      const key = pem.privateKey?.export({ type: 'pkcs8', format: 'pem' }).toString() ?? ''
+      return { key, cert: certify(dir, `cert-${name}`, key) }
+    }
+    const { child, started } = await start('--config', own)
+    const url = `${toOrigin(started)}/access/v1/evaluation`
+    const [pep, agent] = [await shown('crm'), await shown('bot')]
+    expect(await postOver(url, QUESTION, pep)).toEqual([200, '{"decision":true}'])
+    expect(await postOver(url, QUESTION, agent)).toMatchObject([401, expect.stringContaining('identity.key-role')])
+    expect((await postOver(url, QUESTION, {}))[0]).toBe(401)
+    // A header that says so is nobody's certificate.
+    const said = { 'client-cert': `:${Buffer.from(pep.cert).toString('base64')}:` }
+    expect((await postOver(url, QUESTION, {}, said))[0]).toBe(401)
+    expect(await stop(child)).toBe(0)
+    expect((await readEntries()).at(-1)).toMatchObject({ decision: 'permit', proof: 'mtls' })
   })
 
   it('without an installation says loudly that nobody is authenticated, and with trusted claims so too', async () => {
