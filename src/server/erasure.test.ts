@@ -1,6 +1,6 @@
 /**
- * Broken once on purpose, and the test that fell: `removeRecords` without histories or grants: removes everything of the
- * subject; the id instead of the tag in the detail: names nobody; `scrub` left out: leaves nothing in the files.
+ * Broken once on purpose, and the test that fell: `removeRecords` without grants: removes everything of the subject; the id
+ * instead of the tag in the detail: names nobody; `scrub` left out: leaves nothing in the files.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'

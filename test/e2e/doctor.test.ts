@@ -1,6 +1,8 @@
 /**
- * `unbearer doctor` on an installation where each thing is wrong in turn. Seen to fail: each case with the code that it is about
- * left out, because what it expects is then not said.
+ * `unbearer doctor` on an installation where each thing is wrong in turn.
+ *
+ * Broken once on purpose: each `examine…` of `examineFiles` left out (but for the space on the disk, which no test looks at), what an
+ * upgrade left, the retention, operators from before there were roles. Each time what it is about was not said and its case fell.
  */
 import { chmodSync, copyFileSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -105,7 +105,7 @@ describe.skipIf(!isBuilt)('the page for whoever runs it', () => {
   beforeAll(async () => {
     shell = open(join(dir, 'page'), 'shell')
     followed = await follow(shell, blocks)
-  }, 240_000)
+  }, 480_000)
   afterAll(async () => shell.close())
 
   it('shows what it says and ends as it says, command by command', () => {
@@ -154,5 +154,5 @@ describe.skipIf(!isBuilt)('its part on upgrading, with a store of the version be
       await shell.close()
       old.remove()
     }
-  }, 120_000)
+  }, 240_000)
 })

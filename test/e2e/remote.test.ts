@@ -1,6 +1,7 @@
 /**
  * Operator commands from another machine: no configuration, a key, a URL that is not the default, TLS with an authority of our
- * own. Seen to fail: with `trustAlso` in the place of `trustOnly`, and with the name of the host not compared.
+ * own. Broken once on purpose, `trustAlso` in the place of `trustOnly`, and certificates not compared at all: trusts the authority
+ * that it is given and nobody else.
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
