@@ -2,7 +2,7 @@
  * @module
  * How two descriptors of a tool differ, for a person: by the path of each part, with what cannot be seen made visible.
  */
-import { isJsonObject, type Json } from '../core/json.ts'
+import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import { toDisplay, toDisplayText } from '../server/display.ts'
 
 /** Lines for one tool, characters of one value, and characters around what differs in a text. */
@@ -21,7 +21,7 @@ function* compare(path: string, was: Json | undefined, now: Json | undefined, de
   const at = path === '' ? 'all of it' : path
   if (depth < DEEPEST && isJsonObject(was) && isJsonObject(now)) {
     const names = [...new Set([...Object.keys(was), ...Object.keys(now)])]
-    for (const name of names) yield* compare(toPath(path, name), was[name], now[name], depth + 1)
+    for (const name of names) yield* compare(toPath(path, name), own(was, name), own(now, name), depth + 1)
   } else if (typeof was === 'string' && typeof now === 'string') {
     const [before, after] = toExcerpts(was, now)
     yield `- ${at}: ${before}`
@@ -30,6 +30,11 @@ function* compare(path: string, was: Json | undefined, now: Json | undefined, de
     if (was !== undefined) yield `- ${at}: ${toShort(was)}`
     if (now !== undefined) yield `+ ${at}: ${toShort(now)}`
   }
+}
+
+/** A member itself: a server may call one `constructor`. */
+function own(value: JsonObject, name: string): Json | undefined {
+  return Object.hasOwn(value, name) ? value[name] : undefined
 }
 
 function toPath(path: string, name: string): string {

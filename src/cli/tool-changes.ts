@@ -102,35 +102,39 @@ function toChangedManifest(
   manifest: ServerManifest,
   seen: SeenServer,
 ): { readonly made: ServerManifest; readonly comments: ManifestComments } {
-  const tools: Record<string, ToolManifest> = { ...manifest.tools }
+  const tools = new Map(Object.entries(manifest.tools))
   const comments: Record<string, string> = {
     '': `The manifest of \`${seen.server}\` with its tools as they are now. Look at what is marked CHANGED or ADDED, then sign it.`,
   }
   for (const change of seen.changes) {
     const { tool, now } = change
-    if (now === undefined) delete tools[tool]
+    if (now === undefined) tools.delete(tool)
     else {
       const fresh = draftManifest(seen.server, { descriptors: [now], methods: [] })
-      const { made, isKept } = toChangedTool(change, manifest.tools[tool], fresh.manifest.tools[tool])
+      const { made, isKept } = toChangedTool(
+        change,
+        tools.get(tool),
+        new Map(Object.entries(fresh.manifest.tools)).get(tool),
+      )
       if (made === undefined) continue
-      tools[tool] = made
+      tools.set(tool, made)
       Object.assign(comments, isKept ? {} : fresh.comments, { '': comments[''] ?? '' })
       const rows = toRows(change).join('\n')
       comments[`tools.${tool}`] =
         `${change.change.toUpperCase()}${isKept ? ', what you had decided is kept' : ', guessed anew'}\n${rows}`
     }
   }
-  return { made: { server: manifest.server, tools }, comments }
+  return { made: { server: manifest.server, tools: Object.fromEntries(tools) }, comments }
 }
 
 /** What a person decided stays where the guess about the tool is what it was before it changed. */
 function toChangedTool(
-  { tool, was }: ToolChange,
+  { was }: ToolChange,
   decided: ToolManifest | undefined,
   fresh: ToolManifest | undefined,
 ): { readonly made: ToolManifest | undefined; readonly isKept: boolean } {
   if (decided === undefined || fresh === undefined || was === undefined) return { made: fresh, isKept: false }
-  const before = draftManifest('s', { descriptors: [was], methods: [] }).manifest.tools[tool]
+  const before = Object.values(draftManifest('s', { descriptors: [was], methods: [] }).manifest.tools)[0]
   const isKept = JSON.stringify({ ...before, hash: '' }) === JSON.stringify({ ...fresh, hash: '' })
   return { made: isKept ? { ...decided, hash: fresh.hash } : fresh, isKept }
 }

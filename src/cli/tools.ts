@@ -41,12 +41,24 @@ export interface ScanOptions {
 export async function toolsScan({ source, server, out }: ScanOptions): Promise<CommandResult> {
   return attempt(async () => {
     assertServerName(server)
-    const { manifest, comments } = draftManifest(server, await scanTools(source))
+    const { manifest, comments, undetermined, suspicions } = draftManifest(server, await scanTools(source))
     const yaml = toManifestYaml(manifest, comments)
-    const json = { server, tools: Object.keys(manifest.tools), digest: manifestDigest(manifest) }
+    const json = {
+      server,
+      tools: Object.keys(manifest.tools),
+      digest: manifestDigest(manifest),
+      undetermined: [...undetermined],
+      suspicions: [...suspicions],
+    }
     if (out === undefined) return { exitCode: 0, text: yaml, json: { ...json, yaml } }
     await writeFile(out, yaml, { flag: 'wx' })
-    const text = `wrote ${json.tools.length} tools to \`${out}\`; read and correct it, then \`unbearer tools accept ${out}\``
+    const text = [
+      ...suspicions.map((each) => `WARNING: ${toDisplayText(each)}`),
+      ...(undetermined.length === 0
+        ? []
+        : [`nothing told what ${undetermined.length} of them do: ${undetermined.map(toDisplayText).join(', ')}`]),
+      `wrote ${json.tools.length} tools to \`${out}\`; read and correct it, then \`unbearer tools accept ${out}\``,
+    ].join('\n')
     return { exitCode: 0, text, json: { ...json, out } }
   })
 }
@@ -154,7 +166,7 @@ function toSeenTool(descriptor: JsonObject): SeenTool {
 function compareManifests(from: ServerManifest, to: ServerManifest): readonly Change[] {
   const names = [...new Set([...Object.keys(from.tools), ...Object.keys(to.tools)])].toSorted()
   return names.flatMap((tool): readonly Change[] => {
-    const [was, now] = [from.tools[tool], to.tools[tool]]
+    const [was, now] = [from, to].map(({ tools }) => (Object.hasOwn(tools, tool) ? tools[tool] : undefined))
     if (was === undefined) return [{ tool, change: 'added', difference: [] }]
     if (now === undefined) return [{ tool, change: 'removed', difference: [] }]
     const difference = toDifference(asJson(was), asJson(now))

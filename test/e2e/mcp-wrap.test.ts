@@ -145,6 +145,21 @@ describe('unbearer mcp', () => {
   })
 })
 
+describe('unbearer mcp with a server that crashes', () => {
+  it('says so, and starts it again with the next call', async () => {
+    const home = createHome()
+    home.show([READ, { ...READ, name: 'read_and_crash' }])
+    const at = await home.connect()
+    try {
+      expect((await at.call('read_and_crash', { unbearer_intent: MINE })).text).toContain('system.upstream')
+      expect(await at.call('read_note', { id: '7', unbearer_intent: MINE })).toMatchObject({ isError: false })
+    } finally {
+      await at.close()
+      home.remove()
+    }
+  })
+})
+
 describe('unbearer mcp with a server that has two faces', () => {
   it('refuses what the scan was not shown', async () => {
     const home = createHome()
