@@ -13,6 +13,7 @@ export const whyCommand: Command = {
   summary: 'explain a decision: findings, provenance, what would have let it pass',
   about: [
     'ID is the id of the entry that a refusal shows, or a ticket; at least 8 characters of it, if no other id starts so.',
+    'Without one at hand, `unbearer audit tail --refused` lists what was refused, each with its ID.',
     'Tells what was decided in one sentence, what each of the five stages found, where every argument came from, the effect,',
     'the grant, the policies by id and text, which mode decided, and what would have let it pass: each remedy was decided',
     'again with the facts that it would give, and says what would have come out. Never "turn it off".',

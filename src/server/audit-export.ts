@@ -40,8 +40,12 @@ export async function exportLog(log: LogReader, dir: string, { vkey, onProgress 
 }
 
 async function takeFolder(dir: string): Promise<void> {
-  await mkdir(dir, { recursive: true })
-  const found = await readdir(dir)
+  const found = await mkdir(dir, { recursive: true })
+    .then(async () => readdir(dir))
+    .catch((cause: unknown) => {
+      const why = 'is not a folder, or cannot be made; give a new folder'
+      throw new InputError(`\`${dir}\` ${why}`, 'system.malformed', { cause })
+    })
   if (found.length > 0) throw new InputError(`\`${dir}\` is not empty; give a new folder`)
 }
 

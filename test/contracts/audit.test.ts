@@ -212,6 +212,8 @@ describe('an export', () => {
   it('is refused where it cannot be made or read', async () => {
     const { log } = await logOf(2)
     await expect(exportLog(log, await exportOf(1), { vkey })).rejects.toThrow('is not empty')
+    const file = join(await exportOf(1), 'vkey')
+    await expect(exportLog(log, file, { vkey })).rejects.toThrow('is not a folder, or cannot be made')
     await expect(exportLog(createMemoryStore({ seal }).log, newDir(), { vkey })).rejects.toThrow('the log is empty')
     await expect(exportLog(log, newDir(), { vkey: otherVkey })).rejects.toMatchObject({
       code: 'ERR_UNBEARER_INTEGRITY',

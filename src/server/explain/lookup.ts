@@ -57,7 +57,9 @@ async function findByPrefix(store: Store, prefix: string): Promise<FoundEntry> {
   if (entry !== undefined) return toDecision(store, entry)
   const ticket = fromRecord<Ticket>(record)
   if (ticket !== undefined) return findOfTicket(store, ticket)
-  throw new InputError(`there is no entry and no approval \`${prefix}\``)
+  throw new InputError(
+    `there is no entry and no approval \`${prefix}\`: \`unbearer audit tail --refused\` lists what was refused`,
+  )
 }
 
 async function entriesBy(log: LogReader, prefix: string): Promise<readonly FoundEntry[]> {
