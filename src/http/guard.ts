@@ -13,6 +13,7 @@ import type { Reason } from '../core/reasons.ts'
 import type { ActionBody } from '../core/request.ts'
 import { verifyActionProof } from '../crypto/action-proof.ts'
 import { createCredentialAuthority, openActionCredential } from '../crypto/credential.ts'
+import type { ClientCertificate } from '../crypto/client-certificate.ts'
 import type { HeaderReader } from '../crypto/http-signature.ts'
 import { decodeJwt } from '../crypto/jwt.ts'
 import { toHttpRefusal, type HttpRefusal } from './answers.ts'
@@ -39,6 +40,11 @@ export interface CredentialOptions {
   readonly bodyBytes?: number
   /** DPoP proofs need a nonce from here: `true` for one process, a secret of 32 bytes and more that replicas share for several. */
   readonly nonces?: true | { readonly secret: string }
+  /**
+   * Takes the certificate of a connection that ended its TLS in this process (`requestCert`) as the proof, where it is of the key
+   * that the credential is bound to (RFC 8705). With `redeemHere` only: the issuer sees no connection but its own.
+   */
+  readonly clientCertificates?: true
   /** Takes credentials of actions that were only observed, and that nobody might have permitted. */
   readonly observed?: boolean
   /** True for what a person must have said yes to; without that the answer is `insufficient_user_authentication` (RFC 9470). */
@@ -60,6 +66,8 @@ export interface IncomingAction {
   readonly host: string | undefined
   /** The lines of a header, none joined where the platform lets them be seen. */
   readonly header: HeaderReader
+  /** What the client proved in the handshake of TLS, where that ended in this process. */
+  readonly certificate?: Pick<ClientCertificate, 'jkt'>
   /** Reads the body once, at most `limit` bytes, and leaves it to be read again. Throws `InputError`. */
   readonly readBody: (limit: number) => Promise<Uint8Array>
 }
@@ -68,7 +76,7 @@ export interface IncomingAction {
 export interface Redeemed {
   readonly claims: ActionClaims
   /** What proved the request, beside the digest over its bytes. */
-  readonly grade: 'signature' | 'dpop'
+  readonly grade: 'signature' | 'dpop' | 'mtls'
   /** Aborted when something of the credential is revoked before the answer is sent: stop, and undo what you can. */
   readonly signal: AbortSignal
 }
@@ -258,6 +266,7 @@ async function open({ keys, options }: Inside, compact: string): Promise<ActionC
 function prove(inside: Inside, incoming: IncomingAction, compact: string, claims: ActionClaims): Redeemed['grade'] {
   const { header, method, target } = incoming
   const { nonces, origin } = inside
+  if (isByConnection(inside, incoming, claims)) return 'mtls'
   const [digest] = [header('content-digest') ?? []].flat()
   const verified = verifyActionProof({
     method,
@@ -276,6 +285,12 @@ function prove(inside: Inside, incoming: IncomingAction, compact: string, claims
   throw new RefusedError(verified.reason, 'the proof is not one for this request')
 }
 
+/** The handshake proved the key, and everything on the connection is of its holder. Any other proof beside it has to hold. */
+function isByConnection({ options }: Inside, { header, certificate }: IncomingAction, { cnf }: ActionClaims): boolean {
+  if (options.clientCertificates !== true || certificate?.jkt !== cnf.jkt) return false
+  return ['dpop', 'signature', 'signature-input'].every((name) => header(name) === undefined)
+}
+
 function assertWanted({ observed, needsApproval }: CredentialOptions, claims: ActionClaims): void {
   if (claims.mode === 'observe' && observed !== true)
     throw new RefusedError('policy.denied', 'the action was observed only')
@@ -289,7 +304,8 @@ async function readAction(incoming: IncomingAction, grade: Redeemed['grade'], li
   const [contentType] = [header('content-type') ?? []].flat()
   const [claimed] = [header('content-digest') ?? []].flat()
   const body = await readBody(limit)
-  const isCovered = claimed === undefined ? grade === 'dpop' || body.length === 0 : claimed === toContentDigest(body)
+  const isCovered =
+    claimed === undefined ? grade !== 'signature' || body.length === 0 : claimed === toContentDigest(body)
   if (!isCovered) throw new RefusedError('identity.bad-proof', 'the digest is not that of the body')
   return toHttpAction({ method, target, body, ...(contentType === undefined ? {} : { contentType }) })
 }

@@ -6,6 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 
 import { InvariantError } from '../core/errors.ts'
+import { peerCertificate } from '../crypto/client-certificate.ts'
 import type { HttpRefusal } from './answers.ts'
 import type { Guard, IncomingAction, Redeemed } from './guard.ts'
 import { readIncoming } from './read-body.ts'
@@ -123,7 +124,9 @@ export function toFastify(guard: Guard, remember: Remember): FastifyHook {
 function toIncomingAction(request: IncomingMessage, target: string): IncomingAction {
   const lines = request.headersDistinct
   const [host, ...others] = lines['host'] ?? []
+  const certificate = peerCertificate(request)
   return {
+    ...(certificate === undefined ? {} : { certificate }),
     method: request.method ?? '',
     target,
     host: others.length > 0 ? undefined : host,

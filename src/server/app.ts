@@ -25,7 +25,7 @@ import {
 } from '../index.ts'
 import type { Authenticated, Authenticator, ReceivedRequest } from '../pdp/authenticate.ts'
 import type { Telemetry } from '../pdp/telemetry.ts'
-import { peerCertificate } from './peer-certificate.ts'
+import { peerCertificate } from '../crypto/client-certificate.ts'
 import { createBodyReader, type BodyReader } from './body.ts'
 import { addEventRoutes, type EventRoutes } from './events/routes.ts'
 import { addFeedRoutes, FEED_PATH, type FeedRoutes } from './feed/routes.ts'

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { isJsonObject, parseJson, type Json, type JsonObject } from '../../src/index.ts'
 import { installFramework } from '../adapters/install-framework.ts'
 import { openCredential } from '../attacks/wire.ts'
-import { findPort } from '../support/find-port.ts'
+import { findPort } from '../support/listen-on.ts'
 import { createInstallation, type Installation } from '../support/installation.ts'
 import { acceptOrders, NOTE, ORDERS, ORDERS_GRANT, ORDERS_YAML, READ } from '../support/orders-audience.ts'
 

@@ -14,8 +14,7 @@ import { isJsonObject, parseJson, type Json, type JsonObject } from '../../src/i
 import { installFramework } from '../adapters/install-framework.ts'
 import { openCredential } from '../attacks/wire.ts'
 import { toProvedHeaders } from '../support/action-request.ts'
-import { findPort } from '../support/find-port.ts'
-import { listenOn } from '../support/listen-on.ts'
+import { findPort, listenOn } from '../support/listen-on.ts'
 import { createInstallation, type Installation } from '../support/installation.ts'
 import { acceptOrders, askSigned, DELETE, ORDERS, ORDERS_YAML, READ, textOf } from '../support/orders-audience.ts'
 
