@@ -25,7 +25,7 @@ import { parseEntities, type Entities } from '../server/authzen/entities.ts'
 import { createAuthzenPdp, toReason, type Judged } from '../server/authzen/pdp.ts'
 import { createBodyReader } from '../server/body.ts'
 import { openInstallation, toLogOrigin } from './compose.ts'
-import { peerCertificate } from '../server/peer-certificate.ts'
+import { peerCertificate } from '../crypto/client-certificate.ts'
 import { listen, stop, toOrigin, type Listening } from './listen.ts'
 import { isLoopback, type Config } from './load.ts'
 
