@@ -68,16 +68,18 @@ async function startLoad(bench: Bench, connections: number): Promise<() => Promi
 /** One agent calls without a pause; its task is revoked meanwhile. */
 async function revokeTask(bench: Bench, told: Map<string, () => void>): Promise<Trial> {
   const { txn, raw } = await openAgent(bench, 'other')
-  const begun = Promise.withResolvers<undefined>()
+  const begun = Promise.withResolvers<string | undefined>()
   const refused = (async (): Promise<number> => {
     for (let id = 0; id < 10_000; id += 1) {
-      const { reason } = await raw.post(toCall(id, 'read_record', { id: 'r1' }))
-      begun.resolve(undefined)
-      if (reason !== undefined) return performance.now()
+      const { status, text, reason } = await raw.post(toCall(id, 'read_record', { id: 'r1' }))
+      begun.resolve(reason)
+      if (reason === 'identity.revoked' || reason === 'credential.revoked') return performance.now()
+      if (reason !== undefined || status !== 200) throw new UnavailableError(`told ${status}: ${text.slice(0, 200)}`)
     }
     throw new UnavailableError('a task that was revoked is not refused')
   })()
-  await Promise.race([begun.promise, refused])
+  refused.catch((fault: unknown) => begun.reject(fault))
+  if ((await begun.promise) !== undefined) throw new UnavailableError('refused before anything was revoked')
   const elsewhere = new Promise<number>((resolve) => told.set(txn, () => resolve(performance.now())))
   const asked = performance.now()
   await revoke(bench, txn)
@@ -102,8 +104,9 @@ async function abortFlight(bench: Bench): Promise<Trial> {
   const { txn, raw } = await openAgent(bench, 'other')
   const { upstream } = bench
   const [calls, notified] = [upstream.calls.length, upstream.notifications.length]
-  const answered = raw.post(toCall('slow', 'slow_write', { id: 'r1' }, WRITE)).then(({ reason }) => {
-    if (reason !== 'credential.revoked') throw new UnavailableError(`in flight, and told \`${reason ?? 'done'}\``)
+  const answered = raw.post(toCall('slow', 'slow_write', { id: 'r1' }, WRITE)).then(({ status, text, reason }) => {
+    if (reason !== 'credential.revoked')
+      throw new UnavailableError(`in flight, and told ${status}: ${text.slice(0, 300)}`)
     return performance.now()
   })
   await waitUntil(() => upstream.calls.slice(calls).some(({ name }) => name === 'slow_write'))

@@ -61,7 +61,7 @@ import { assertHead, type Place } from './assert-head.ts'
 import { createAvailability } from './availability.ts'
 import { createEngines } from './compose-engines.ts'
 import { createEvents, type Events } from './compose-events.ts'
-import { createFeed } from './compose-feed.ts'
+import { createFeed, isTaskStopped } from './compose-feed.ts'
 import { assertDeployment } from './deployment.ts'
 import { openEvidence } from './evidence.ts'
 import type { FreeSpace } from './free-space.ts'
@@ -437,6 +437,7 @@ function toPep(services: Services, manifests: ManifestRegistry, modes: Modes, pd
       return services.tasks.openForConnection(actor.jkt === undefined ? {} : { jkt: actor.jkt })
     },
     mode: (upstream, of) => modes.look(toModeFacts(upstream, of)).mode,
+    isStopped: (task) => isTaskStopped(services.revocations, task),
     tool: (upstream, tool, descriptorHash) => manifests.tool(upstream, tool, descriptorHash),
     manifest: (upstream) => manifests.find(upstream),
     newId,

@@ -75,6 +75,8 @@ export interface Pep {
    * The decision of an action may find more to enforce.
    */
   mode(upstream: string, of?: ModeOf): Mode
+  /** True when the task, its principal, its grant or its agent is revoked: nothing is begun in it any more. */
+  isStopped?(task: Task): boolean
   /** What is known of a tool whose descriptor hashes to `descriptorHash` in this session. */
   tool(upstream: string, tool: string, descriptorHash: string | undefined): ToolFacts
   manifest(upstream: string): ServerManifest | undefined

@@ -20,7 +20,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 
 import type { DecisionEntry, OutcomeEntry } from '../../src/core/entry.ts'
 import { RefusedError, UnavailableError, type Store, type Task } from '../../src/index.ts'
-import { connectAgent, type Agent } from '../support/agent.ts'
+import { connectAgent, openRaw, type Agent } from '../support/agent.ts'
 import { clearFaults, faults } from '../support/faults.ts'
 import { createInstallation, type Installation, type InstallationOptions } from '../support/installation.ts'
 import { startRecordingUpstream, type RecordingUpstream } from '../support/recording-upstream.ts'
@@ -222,6 +222,21 @@ async function toParent({ serving, enrolled }: Installation): Promise<{ readonly
     enrolled.operator,
   )
 }
+
+describe('sessions of what is revoked', () => {
+  it('take no place from what is not', async () => {
+    const on = await stage()
+    // As many as one key may have open at once.
+    for (let opened = 1; opened < 100; opened += 1) {
+      const { txn } = await on.installation.openTask('Update record r1')
+      await openRaw({ origin: on.installation.origin, key: on.installation.keys.agent, txn })
+      await on.installation.serving.composed.services.revocations.revoke('task', txn, on.installation.enrolled.operator)
+    }
+    const task = await on.installation.openTask('Update record r1')
+    await connect(on.installation, task)
+    expect(await write(await connect(on.installation, task))).toMatchObject({ ok: true })
+  }, 60_000)
+})
 
 describe('the end of a stop of everything', () => {
   it('lets agents begin again, and nothing that was revoked by itself', async () => {

@@ -36,7 +36,7 @@ export function createMcpGateway(options: GatewayOptions): McpGateway {
   const plane: Plane = {
     options,
     upstreams: toUpstreams(options.upstreams),
-    sessions: createMcpSessions(options.clock),
+    sessions: createMcpSessions(options.clock, (task) => options.pep.isStopped?.(task) === true),
     newest: new Map(),
   }
   return {

@@ -55,7 +55,8 @@ export function toOwner({ proof }: Caller): string {
   return proof.jkt ?? proof.grade
 }
 
-export function createMcpSessions(clock: { now(): number }): McpSessions {
+/** `isStopped`: nothing may be done in a task any more, so that its session takes nobody's place and its server may end. */
+export function createMcpSessions(clock: { now(): number }, isStopped: (task: Task) => boolean): McpSessions {
   const held = new Map<string, McpSession>()
   const reserved: string[] = []
   const release = (owner: string): void => {
@@ -69,13 +70,15 @@ export function createMcpSessions(clock: { now(): number }): McpSessions {
   }
   const isOver = (each: McpSession): boolean =>
     !each.connection.isOpen() || (each.inFlight.size === 0 && clock.now() - each.lastUsed > IDLE)
+  // Still found by whoever has it, so that they are told why.
+  const isToGo = (each: McpSession): boolean => isOver(each) || (each.inFlight.size === 0 && isStopped(each.task))
   const sweep = (): void => {
-    Promise.allSettled([...held.values()].filter(isOver).map(remove)).catch(() => undefined)
+    Promise.allSettled([...held.values()].filter(isToGo).map(remove)).catch(() => undefined)
   }
   const timer = setInterval(sweep, SWEEP).unref()
   return {
     reserve: (owner) => {
-      const owners = [...[...held.values()].filter((each) => !isOver(each)).map((each) => each.owner), ...reserved]
+      const owners = [...[...held.values()].filter((each) => !isToGo(each)).map((each) => each.owner), ...reserved]
       const isFree = owners.length < LIMIT && owners.filter((each) => each === owner).length < OWNER_LIMIT
       if (isFree) reserved.push(owner)
       return isFree
