@@ -11,6 +11,8 @@ import type { Burns } from '../ports/burns.ts'
 // The burn domain of a process is the process: two guards for one audience in it must not redeem one credential twice.
 const burned = new Map<string, number>()
 const began = Date.now()
+/** The latest time that was seen: what was forgotten must not be burned again by a clock that is set back. */
+let latest = began
 
 /** How many of the oldest are looked at with each burn, so that what has expired goes faster than it comes. */
 const SWEEP = 4
@@ -26,7 +28,8 @@ export function memoryBurns(): Burns {
     isShared: false,
     since: () => began,
     async burn(id, expiresMs) {
-      const now = Date.now()
+      const now = Math.max(latest, Date.now())
+      latest = now
       if (expiresMs <= now || burned.has(id)) return Promise.resolve(false)
       burned.set(id, expiresMs)
       sweep(now)

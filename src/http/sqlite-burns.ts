@@ -18,6 +18,8 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS burns (id TEXT PRIMARY KEY, expires INTEGER NOT NULL) STRICT, WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS burns_expires ON burns (expires);
   CREATE TABLE IF NOT EXISTS began (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS swept (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL) STRICT;
+  INSERT INTO swept VALUES (1, 0) ON CONFLICT DO NOTHING;
 `
 
 /**
@@ -40,17 +42,26 @@ export async function sqliteBurns(path: string): Promise<Burns> {
   })
   const began = Number(database.prepare('SELECT at FROM began').get()?.['at'])
   const insert = database.prepare('INSERT INTO burns VALUES (?, ?) ON CONFLICT DO NOTHING')
-  const sweep = database.prepare(
+  const sweptAt = database.prepare('SELECT at FROM swept')
+  const find = database.prepare('SELECT count(*) AS n FROM (SELECT 1 FROM burns WHERE expires <= ? LIMIT 1)')
+  const mark = database.prepare('UPDATE swept SET at = max(at, ?)')
+  const remove = database.prepare(
     'DELETE FROM burns WHERE id IN (SELECT id FROM burns WHERE expires <= ? ORDER BY expires LIMIT ?)',
   )
+  const sweep = (now: number): void => {
+    if (find.get(now)?.['n'] === 0) return
+    // First: what is forgotten must not be burned again by a clock that is set back.
+    mark.run(now)
+    remove.run(now, SWEEP)
+  }
   return {
     isShared: true,
     since: () => began,
     async burn(id, expiresMs) {
-      const now = Date.now()
+      const now = Math.max(Date.now(), Number(sweptAt.get()?.['at']))
       if (expiresMs <= now) return Promise.resolve(false)
       const isFirst = insert.run(id, expiresMs).changes === 1
-      sweep.run(now, SWEEP)
+      sweep(now)
       return Promise.resolve(isFirst)
     },
     close: () => database.close(),

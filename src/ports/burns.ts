@@ -9,6 +9,7 @@
  *   answered true. A unique insert does it (`INSERT … ON CONFLICT DO NOTHING`, `SET … NX`); a read followed by a write does not.
  * - **Until `expiresMs`.** Whatever forgets earlier (an eviction, an asynchronous replica that takes over, a restored backup)
  *   is a loss of continuity, and `since` has to say so.
+ * - **Already over** when it arrives is answered false, also by a clock that was set back: it may have been burned and forgotten.
  * - **Rejects** when it does not know. That refuses.
  */
 export interface Burns {

@@ -9,6 +9,7 @@ export {
   type MakeStore,
   type StoreHarness,
 } from './store-contract.ts'
+export { burnsContract, type MakeBurns } from './burns-contract.ts'
 export { engineContract, sampleDocument, type EngineBehaviour, type MakeEngine } from './engine-contract.ts'
 export { engineWireContract, type EngineWire } from './engine-wire-contract.ts'
 export {
