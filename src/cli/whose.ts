@@ -11,7 +11,15 @@ import { isThere } from './new-installation.ts'
 import { listInstallations, type UserInstallation } from './user-installations.ts'
 
 /** Ids are drawn at random, so that at most one installation knows one. */
-const BY_ID: readonly string[] = ['why', 'wrong', 'approvals show', 'approvals approve', 'approvals deny']
+const BY_ID: readonly string[] = [
+  'why',
+  'wrong',
+  'approvals show',
+  'approvals approve',
+  'approvals deny',
+  'grant show',
+  'agents restore',
+]
 const OF_ALL: readonly string[] = ['approvals list', 'doctor', 'report', 'revoke', 'grant list', 'tools changes']
 
 /** Runs the command where it belongs. Throws what the command throws. */
