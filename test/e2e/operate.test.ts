@@ -3,6 +3,15 @@
  * `docs/guide/operate.md`, followed from top to bottom in an empty folder against what is built (`dist`): every file saved,
  * every command typed into one shell, every exit code and everything that is shown compared. Then what the page is for is
  * looked at from the outside; and its part on upgrading is followed once more with a store of the version before.
+ *
+ * Broken once on purpose, and the test that fell:
+ *
+ * | broken on purpose                                  | fell                                                         |
+ * | -------------------------------------------------- | ------------------------------------------------------------ |
+ * | the page without its `kill -HUP`                   | shows what it says …; goes from a wrong refusal …            |
+ * | `cli/cases.ts` `policy test` never fails           | shows what it says …                                         |
+ * | `config/restore.ts` the journal outside is left    | shows what it says …; comes back … still stopped             |
+ * | `stores/sqlite-schema.ts` no copy is made          | brings the store forward, …                                  |
  */
 import { createServer } from 'node:net'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'

@@ -2,6 +2,9 @@
  * @module
  * A backup and the issuer's key at different times: rotated before the backup, after it with the new key still there, and
  * after it with the new key lost. Each time nothing of before lives, whatever key signed it, and everybody can go on.
+ *
+ * Broken once on purpose, nothing retired in `server/issuer-keys.ts` and nothing voided in `server/continuity.ts`: the first two fell.
+ * The third rests on the lost key being unknown.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
