@@ -13,6 +13,7 @@ import type { JsonObject } from '../../src/index.ts'
 import type { BehaviourOptions } from '../fixtures/mcp-behaviour.ts'
 import {
   INITIALIZE,
+  INTENT,
   startHarness,
   stdioUpstream,
   toCall,
@@ -225,6 +226,53 @@ describe('an agent and its intent', () => {
     const log = await logOf(target)
     expect(log).not.toContain('secret')
     expect(log).toContain('progressToken')
+  })
+})
+
+describe('what an agent chooses beside its arguments', () => {
+  it('reaches no server: not its ids, not its progress markers', async () => {
+    const target = await prey()
+    const params = { name: 'slow', arguments: { unbearer_intent: INTENT }, _meta: { progressToken: 'secret-marker' } }
+    const id = 'secret-id'
+    const answer = await target.send(JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/call', params }))
+    expect(answer.message).toMatchObject({ id: 'secret-id', result: { content: [{ text: 'done' }] } })
+    expect(answer.text.match(/"progressToken":"secret-marker"/gu)).toHaveLength(3)
+    await target.send('{"jsonrpc":"2.0","id":"secret-ping","method":"ping"}')
+    await target.send('{"jsonrpc":"2.0","id":"secret-list","method":"resources/list"}')
+    const log = await logOf(target)
+    expect(log).toContain('asked ping under')
+    expect(log).not.toContain('secret')
+  })
+
+  it('lets an id be used again once its call was given up, and no late answer is taken for the new one', async () => {
+    const target = await prey()
+    const hanging = target.send(toCall(1, 'hang'))
+    await expect.poll(() => target.harness.pep.redeemed.length).toBe(1)
+    await target.send('{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}')
+    await hanging
+    const again = await target.send(toCall(1, 'steal'))
+    expect(again.message).toMatchObject({ id: 1, result: { content: [{ text: 'own' }] } })
+    expect(again.text).not.toContain('stolen')
+  })
+})
+
+describe('what a server says while it works', () => {
+  it('is labelled and relayed where one call is under way, and progress only where it was asked for', async () => {
+    const { send, harness } = await prey()
+    const answer = await send(toCall(1, 'chatty'))
+    expect(answer.text).toContain('said by chatty')
+    expect(answer.text).not.toContain('nobody asked')
+    expect(harness.pep.observed).toEqual([{ level: 'info', data: 'said by chatty' }])
+  })
+
+  it('is dropped where two calls are under way, because nobody can tell whose it is', async () => {
+    const { send, harness } = await prey()
+    const hanging = send(toCall(1, 'hang'))
+    await expect.poll(() => harness.pep.redeemed.length).toBe(1)
+    expect((await send(toCall(2, 'chatty'))).text).not.toContain('said by chatty')
+    await send('{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}')
+    await hanging
+    expect(harness.pep.observed).toEqual([])
   })
 })
 

@@ -33,7 +33,6 @@ export interface Catalogue {
 export interface CatalogueOptions {
   readonly connection: UpstreamConnection
   readonly clock: { now(): number }
-  readonly newId: () => string
   /** Told of every list that was read whole. */
   readonly onList?: (tools: readonly ListedTool[]) => void
 }
@@ -44,14 +43,14 @@ const AGE = 5 * 60_000
 const ATTEMPTS = 3
 
 /** Creates the catalogue of one connection. Concurrent readers share one reading. */
-export function createCatalogue({ connection, clock, newId, onList }: CatalogueOptions): Catalogue {
+export function createCatalogue({ connection, clock, onList }: CatalogueOptions): Catalogue {
   let known: { readonly list: ToolList; readonly at: number } | undefined
   let reading: Promise<ToolList> | undefined
   let generation = 0
   const read = async (): Promise<ToolList> => {
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       const begun = generation
-      const list = toToolList(await readAllPages(connection, TOOLS, newId))
+      const list = toToolList(await readAllPages(connection, TOOLS))
       // A change that was announced while the pages were read makes them a mixture.
       if (begun !== generation) continue
       known = { list, at: clock.now() }

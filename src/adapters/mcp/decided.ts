@@ -30,6 +30,7 @@ import {
   type ClientMessage,
   type JsonRpcId,
 } from './message.ts'
+import { cutMember } from './raw-member.ts'
 import { withoutOwnWords } from './own-words.ts'
 import type { Reply } from './reply.ts'
 import type { GatewayOptions } from './types.ts'
@@ -67,7 +68,7 @@ export async function answerDecided(input: DecidedInput): Promise<void> {
   if (input.signal.aborted) return input.reply.abandon()
   if (enforced.kind === 'refused') return input.reply.finish(toRefusedText(input.message, enforced.refusal))
   if (seen === undefined) throw new InvariantError('performed without an answer')
-  input.reply.finish(toAnswerText(seen, enforced.output))
+  input.reply.finish(toAnswerText(input.message.id, seen, enforced.output))
 }
 
 function toRefusedText(message: DecidedInput['message'], refusal: Refusal): string {
@@ -75,9 +76,10 @@ function toRefusedText(message: DecidedInput['message'], refusal: Refusal): stri
 }
 
 /** The text as it was received when nothing in it was rewritten, so that no number is rounded on the way. */
-function toAnswerText(seen: UpstreamAnswer, output: Json): string {
+function toAnswerText(id: JsonRpcId, seen: UpstreamAnswer, output: Json): string {
   const isSame = output === seen.value || JSON.stringify(output) === JSON.stringify(seen.value)
-  return isSame ? seen.text : JSON.stringify({ jsonrpc: '2.0', id: seen.id, [seen.member]: output })
+  const text = isSame ? cutMember(seen.text, seen.member) : JSON.stringify(output)
+  return `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"${seen.member}":${text}}`
 }
 
 async function toAction({ held, message, options }: DecidedInput): Promise<Action | Refusal> {
@@ -182,7 +184,7 @@ function toBody(method: string, params: JsonObject): ActionBody {
 
 async function forward(input: DecidedInput, context: PerformContext): Promise<UpstreamAnswer> {
   const { held, message, signal } = input
-  const { id, method } = message
+  const { method } = message
   if (context.body['method'] !== method) throw new InvariantError('the decided action has another method')
   const params = toParams(context.body, message.params)
   // Redeeming is the last thing before the action; one that nobody waits for any more is not begun.
@@ -190,15 +192,25 @@ async function forward(input: DecidedInput, context: PerformContext): Promise<Up
   const redemption = await context.redeem(toBody(method, params))
   if (!redemption.ok) throw new RefusedError(redemption.reason, REASONS[redemption.reason].help)
   return held.connection.call(
-    { id, method, params },
+    { method, params },
     {
       signal: AbortSignal.any([signal, context.signal]),
-      onNotification: (notification) => relay(input.reply, context, notification),
+      onNotification: (notification) => relay(input, context, notification),
     },
   )
 }
 
-async function relay(reply: Reply, context: PerformContext, { method, params }: ServerNotification): Promise<void> {
-  await context.observe(params)
-  if (!context.signal.aborted) reply.notify(JSON.stringify({ jsonrpc: '2.0', method, params }))
+/** Relayed with the marker that the agent chose; upstream there was one of ours. */
+async function relay(
+  { reply, message }: DecidedInput,
+  context: PerformContext,
+  { method, params }: ServerNotification,
+): Promise<void> {
+  const marker = findProgressId(message.params)
+  const isProgress = method === 'notifications/progress'
+  // A server can guess our marker; an agent that asked for no progress gets none.
+  if (isProgress && marker === undefined) return
+  const shown = isProgress && marker !== undefined ? { ...params, progressToken: marker } : params
+  await context.observe(shown)
+  if (!context.signal.aborted) reply.notify(JSON.stringify({ jsonrpc: '2.0', method, params: shown }))
 }

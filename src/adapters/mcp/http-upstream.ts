@@ -10,10 +10,11 @@ import { toServerDisposition } from './methods.ts'
 import { readEvents, readText } from './sse.ts'
 import type { UpstreamConfig } from './types.ts'
 import {
+  createNumbering,
   toAborted,
   type CallOptions,
   type ConnectionOptions,
-  type OutgoingRequest,
+  type NumberedRequest,
   type ServerNotification,
   type UpstreamAnswer,
   type UpstreamConnection,
@@ -36,8 +37,9 @@ interface Link {
 /** Creates the connection; nothing is sent before the first call. */
 export function createHttpConnection(config: HttpConfig, options: ConnectionOptions): UpstreamConnection {
   const link: Link = { config, options, open: true }
+  const number = createNumbering()
   return {
-    call: (request, callOptions) => call(link, request, callOptions),
+    call: (request, callOptions) => call(link, number(request), callOptions),
     notify: async (method, params) => {
       const message = { jsonrpc: '2.0', method, ...(params === undefined ? {} : { params }) }
       const response = await post(link, message, AbortSignal.timeout(30_000))
@@ -99,7 +101,7 @@ async function postAuthorized(link: Link, body: string, signal: AbortSignal): Pr
   return send(await toHeaders(link))
 }
 
-async function call(link: Link, request: OutgoingRequest, options: CallOptions): Promise<UpstreamAnswer> {
+async function call(link: Link, request: NumberedRequest, options: CallOptions): Promise<UpstreamAnswer> {
   const { id, method, params } = request
   try {
     const response = await post(link, { jsonrpc: '2.0', id, method, params }, options.signal)
@@ -122,7 +124,7 @@ function toFault(error: unknown): UnavailableError {
   return new UnavailableError('the tool server could not be reached', { cause: error })
 }
 
-async function cancel(link: Link, { id, method }: OutgoingRequest): Promise<void> {
+async function cancel(link: Link, { id, method }: NumberedRequest): Promise<void> {
   // MCP: a client must not cancel `initialize`.
   if (method === 'initialize') return
   const message = { jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: id } }
@@ -133,7 +135,7 @@ async function cancel(link: Link, { id, method }: OutgoingRequest): Promise<void
 async function readAnswer(
   link: Link,
   response: Response,
-  request: OutgoingRequest,
+  request: NumberedRequest,
   options: CallOptions,
 ): Promise<UpstreamAnswer> {
   const type = response.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase()
@@ -150,7 +152,7 @@ async function readAnswer(
 async function readStream(
   link: Link,
   response: Response,
-  request: OutgoingRequest,
+  request: NumberedRequest,
   options: CallOptions,
 ): Promise<UpstreamAnswer> {
   for await (const data of readEvents(response.body, link.options.limit)) {
@@ -164,14 +166,14 @@ async function readStream(
   throw new UnavailableError('the tool server ended the stream without an answer')
 }
 
-function isAnswerTo(message: ServerMessage | undefined, request: OutgoingRequest): message is UpstreamAnswer {
+function isAnswerTo(message: ServerMessage | undefined, request: NumberedRequest): message is UpstreamAnswer {
   return message?.kind === 'response' && toIdKey(message.id) === toIdKey(request.id)
 }
 
 async function receive(
   link: Link,
   message: ServerMessage,
-  request: OutgoingRequest,
+  request: NumberedRequest,
   options: CallOptions,
 ): Promise<void> {
   const { onProblem, onSignal } = link.options
@@ -187,7 +189,7 @@ async function receive(
   })
 }
 
-function belongsTo({ method, params }: ServerNotification, request: OutgoingRequest): boolean {
+function belongsTo({ method, params }: ServerNotification, request: NumberedRequest): boolean {
   if (method !== 'notifications/progress') return true
   const wanted = findProgressId(request.params)
   return wanted !== undefined && findProgressId({ _meta: params }) === wanted

@@ -64,7 +64,6 @@ function open({ options, upstream }: InitializeInput): Opened {
   catalogue = createCatalogue({
     connection,
     clock: options.clock,
-    newId: () => options.pep.newId(),
     onList: (tools) => options.onTools?.(upstream.name, tools),
   })
   return { connection, catalogue, signals }
@@ -74,7 +73,7 @@ async function exchange({ options, upstream, input, message }: InitializeInput, 
   const { connection } = opened
   const signal = AbortSignal.any([input.request.signal, AbortSignal.timeout(PATIENCE)])
   const params = toInitializeParams(message.params)
-  const answer = await connection.call({ id: message.id, method: message.method, params }, { signal })
+  const answer = await connection.call({ method: message.method, params }, { signal })
   const version = answer.value['protocolVersion']
   if (answer.member === 'error' || typeof version !== 'string' || !PLAIN.test(version)) {
     await connection.close()
@@ -82,7 +81,7 @@ async function exchange({ options, upstream, input, message }: InitializeInput, 
   }
   connection.agree(version)
   const task: Task = input.caller.task ?? (await options.pep.openConnectionTask(input.caller))
-  const text = toInitializeText(answer, options.pep.mode(upstream.name, { actor: input.caller.actor }))
+  const text = toInitializeText(message.id, answer, options.pep.mode(upstream.name, { actor: input.caller.actor }))
   return {
     ok: true,
     text,
@@ -115,11 +114,10 @@ function toInitializeParams(params: JsonObject): JsonObject {
  * The result as the client sees it: without `tasks`, whose methods are not served, and in `enforce` only what cannot be a
  * text. `instructions`, titles and whatever comes later go straight into a model's prompt and were accepted by nobody.
  */
-function toInitializeText(answer: UpstreamAnswer, mode: Mode): string {
+function toInitializeText(id: JsonRpcId, answer: UpstreamAnswer, mode: Mode): string {
   const { protocolVersion, capabilities, serverInfo } = answer.value
-  if (mode === 'observe')
-    return toResultText(answer.id, { ...answer.value, capabilities: without(capabilities, ['tasks']) })
-  return toResultText(answer.id, {
+  if (mode === 'observe') return toResultText(id, { ...answer.value, capabilities: without(capabilities, ['tasks']) })
+  return toResultText(id, {
     ...(protocolVersion === undefined ? {} : { protocolVersion }),
     capabilities: toFlags(capabilities, SERVER_CAPABILITIES),
     serverInfo: toImplementation(serverInfo),

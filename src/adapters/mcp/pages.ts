@@ -1,6 +1,6 @@
 /**
  * @module
- * Reads every page of a list under ids of our own. What is pinned, shown and scanned is the whole list or nothing.
+ * Reads every page of a list. What is pinned, shown and scanned is the whole list or nothing.
  */
 import { isJsonObject, UnavailableError, type Json, type JsonObject } from '../../index.ts'
 import type { UpstreamConnection } from './upstream.ts'
@@ -27,18 +27,14 @@ export interface ListSource {
  * All items of a list. A server that does not know the method has an empty list. Throws `UnavailableError` for anything
  * that is not a list of objects, for a cursor that comes back, and past the bounds on pages, items and time.
  */
-export async function readAllPages(
-  connection: UpstreamConnection,
-  { method, member }: ListSource,
-  newId: () => string,
-): Promise<Listing> {
+export async function readAllPages(connection: UpstreamConnection, { method, member }: ListSource): Promise<Listing> {
   const signal = AbortSignal.timeout(PATIENCE)
   const items: JsonObject[] = []
   const cursors = new Set<string>()
   let frame: JsonObject = {}
   for (let cursor: string | undefined, page = 0; page < PAGES; page += 1) {
     const params = cursor === undefined ? {} : { cursor }
-    const answer = await connection.call({ id: `unbearer-${newId()}`, method, params }, { signal })
+    const answer = await connection.call({ method, params }, { signal })
     if (answer.member === 'error') {
       if (page === 0 && answer.value['code'] === METHOD_NOT_FOUND) return { frame, items }
       throw new UnavailableError(`the tool server refused \`${method}\``)

@@ -4,7 +4,7 @@
  * with any other id is dropped.
  */
 import { InvariantError, UnavailableError } from '../../index.ts'
-import { findProgressId, toIdKey, type JsonRpcId } from './message.ts'
+import { findProgressId, type JsonRpcId } from './message.ts'
 import {
   toAborted,
   type CallOptions,
@@ -13,13 +13,12 @@ import {
   type UpstreamAnswer,
 } from './upstream.ts'
 
-/** Calls of one connection that were given up and not answered yet; with more nothing can be asked any longer. */
+/** Ids of calls that were given up which are remembered, so that their late answers are no news to the operator. */
 const ABANDONED = 4096
 /** Notifications of one call that may wait to be labelled; more are dropped. */
 const WAITING = 256
 
 interface Pending {
-  readonly progressId: JsonRpcId | undefined
   readonly options: CallOptions
   readonly resolve: (answer: UpstreamAnswer) => void
   readonly reject: (fault: Error) => void
@@ -28,68 +27,71 @@ interface Pending {
 }
 
 export interface PendingCalls {
-  /** `onAbort` tells the server; it is called at most once, before the call rejects. */
-  add(
-    key: string,
-    progressId: JsonRpcId | undefined,
-    options: CallOptions,
-    onAbort: () => void,
-  ): Promise<UpstreamAnswer>
+  /** `onAbort` tells the server; it is called at most once, before the call rejects. No id may be used twice. */
+  add(id: number, options: CallOptions, onAbort: () => void): Promise<UpstreamAnswer>
   settle(answer: UpstreamAnswer): void
-  progress(message: ServerNotification): void
+  /** Progress goes to the call that it names; anything else only to a call that is alone. */
+  notify(message: ServerNotification): void
   failAll(message: string): void
 }
 
 export function createPendingCalls({ onProblem }: ConnectionOptions): PendingCalls {
-  const pending = new Map<string, Pending>()
-  // By id, with the progress marker: what still comes under one of them is not for a later call that took its name.
-  const abandoned = new Map<string, JsonRpcId | undefined>()
+  const pending = new Map<JsonRpcId, Pending>()
+  const abandoned = new Set<JsonRpcId>()
+  const abandon = (id: number): void => {
+    abandoned.add(id)
+    const [oldest] = abandoned
+    if (abandoned.size > ABANDONED && oldest !== undefined) abandoned.delete(oldest)
+  }
   return {
-    add: async (key, progressId, options, onAbort) => {
-      if (pending.has(key)) throw new InvariantError('two calls under one id')
-      if (abandoned.has(key) || abandoned.size >= ABANDONED) {
-        throw new UnavailableError('a call under this id was given up, its answer may still come')
-      }
+    add: async (id, options, onAbort) => {
+      if (pending.has(id)) throw new InvariantError('two calls under one id')
       let isAnswered = false
       const { promise, resolve, reject } = Promise.withResolvers<UpstreamAnswer>()
       const abort = (): void => {
         onAbort()
         reject(toAborted())
       }
-      pending.set(key, { progressId, options, resolve, reject, waiting: 0, tail: Promise.resolve() })
+      pending.set(id, { options, resolve, reject, waiting: 0, tail: Promise.resolve() })
       options.signal.addEventListener('abort', abort, { once: true })
       try {
         const answer = await promise
         isAnswered = true
         return answer
       } finally {
-        if (!isAnswered) abandoned.set(key, progressId)
+        if (!isAnswered) abandon(id)
         options.signal.removeEventListener('abort', abort)
-        pending.delete(key)
+        pending.delete(id)
       }
     },
     settle: (answer) => {
-      const key = toIdKey(answer.id)
-      const found = pending.get(key)
-      if (abandoned.delete(key)) return
+      const found = pending.get(answer.id)
+      if (abandoned.delete(answer.id)) return
       if (found === undefined) return onProblem('system.upstream', 'the tool server answered a call that nobody made')
-      pending.delete(key)
+      pending.delete(answer.id)
       // What came before the answer is labelled and relayed before it.
       found.tail.then(() => found.resolve(answer), found.reject)
     },
-    progress: (message) => {
-      const id = findProgressId({ _meta: message.params })
-      if (id === undefined || abandoned.values().some((each) => each === id)) return
-      const owners = [...pending.values()].filter((each) => each.progressId === id)
-      // With two that chose one marker nobody can tell whose it is, and so not how to label it.
-      const [owner] = owners
-      if (owner !== undefined && owners.length === 1) queue(owner, message, onProblem)
+    notify: (message) => {
+      const owner = findOwner(pending, message)
+      if (owner !== undefined) queue(owner, message, onProblem)
     },
     failAll: (message) => {
       for (const each of pending.values()) each.reject(new UnavailableError(message))
       pending.clear()
     },
   }
+}
+
+/** With two calls under way nobody can tell whose a log message is, and so not how to label it. */
+function findOwner(
+  pending: ReadonlyMap<JsonRpcId, Pending>,
+  { method, params }: ServerNotification,
+): Pending | undefined {
+  const marker = findProgressId({ _meta: params })
+  if (method === 'notifications/progress') return marker === undefined ? undefined : pending.get(marker)
+  const [only, ...others] = pending.values()
+  return others.length === 0 ? only : undefined
 }
 
 function queue(owner: Pending, message: ServerNotification, onProblem: ConnectionOptions['onProblem']): void {

@@ -92,7 +92,7 @@ async function list({ options, held, input, message }: RequestInput): Promise<st
   const view: View = { pep: options.pep, upstream: held.upstream.name, actor: input.caller.actor }
   if (params['cursor'] !== undefined || row.member === undefined) return toErrorText(id, refuse('system.malformed'))
   if (method === 'tools/list') return toResultText(id, toToolListResult(view, await held.catalogue.refresh()))
-  const listing = await readAllPages(held.connection, { method, member: row.member }, () => options.pep.newId())
+  const listing = await readAllPages(held.connection, { method, member: row.member })
   return toResultText(id, toListResult(view, row.member, listing))
 }
 
@@ -104,7 +104,7 @@ async function pass({ held, message }: RequestInput, signal: AbortSignal): Promi
     return toErrorText(id, refuse('system.malformed'))
   }
   const sent = method === 'logging/setLevel' ? { level } : {}
-  const answered = await held.connection.call({ id, method, params: sent }, { signal })
+  const answered = await held.connection.call({ method, params: sent }, { signal })
   if (answered.member === 'result') return toResultText(id, {})
   const { mcp: code, help: text } = REASONS['system.upstream']
   return JSON.stringify({ jsonrpc: '2.0', id, error: { code, message: text } })

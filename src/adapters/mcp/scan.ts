@@ -2,8 +2,6 @@
  * @module
  * Reads the descriptors of every tool of a server, over all pages, so that a person can accept them.
  */
-import { randomBytes } from 'node:crypto'
-
 import { InputError, isJsonObject, parseJson, UnavailableError, type Json, type JsonObject } from '../../index.ts'
 import { toToolList } from './catalogue.ts'
 import { createConnection } from './connect.ts'
@@ -27,8 +25,6 @@ export interface Scanned {
   readonly methods: readonly string[]
 }
 
-const newId = (): string => randomBytes(16).toString('base64url')
-
 /**
  * Lists all tools. Throws `UnavailableError` when the server does not answer properly or has two tools of one name, and
  * `InputError` for a line that is no descriptor. Runs a stdio server to do so; calls none of its tools. Does not promise
@@ -42,7 +38,7 @@ export async function scanTools(source: ScanSource): Promise<Scanned> {
   )
   try {
     const capabilities = await introduce(connection)
-    const { items } = await readAllPages(connection, { method: 'tools/list', member: 'tools' }, newId)
+    const { items } = await readAllPages(connection, { method: 'tools/list', member: 'tools' })
     return { descriptors: assertNames(items), methods: toMethods(capabilities) }
   } finally {
     await connection.close()
@@ -66,7 +62,7 @@ function assertNames(items: readonly JsonObject[]): readonly JsonObject[] {
 async function introduce(connection: UpstreamConnection): Promise<JsonObject> {
   const params = { protocolVersion: PROTOCOL_VERSION, capabilities: {}, clientInfo: { name: 'unbearer', version: '0' } }
   const signal = AbortSignal.timeout(PATIENCE)
-  const answer = await connection.call({ id: 'unbearer-initialize', method: 'initialize', params }, { signal })
+  const answer = await connection.call({ method: 'initialize', params }, { signal })
   const { protocolVersion, capabilities } = answer.value
   if (answer.member === 'error' || typeof protocolVersion !== 'string') {
     throw new UnavailableError('the tool server did not initialise')

@@ -8,15 +8,16 @@ import { once } from 'node:events'
 import { setTimeout as wait } from 'node:timers/promises'
 import { ConfigError, UnavailableError, type JsonObject } from '../../index.ts'
 import { createLineReader } from './lines.ts'
-import { findProgressId, parseServerMessage, toIdKey, toServerAnswer, type ServerMessage } from './message.ts'
+import { parseServerMessage, toServerAnswer, type ServerMessage } from './message.ts'
 import { toServerDisposition } from './methods.ts'
 import { createPendingCalls, type PendingCalls } from './pending-calls.ts'
 import type { UpstreamConfig } from './types.ts'
 import {
+  createNumbering,
   toAborted,
   type CallOptions,
   type ConnectionOptions,
-  type OutgoingRequest,
+  type NumberedRequest,
   type UpstreamAnswer,
   type UpstreamConnection,
 } from './upstream.ts'
@@ -33,6 +34,7 @@ export function createStdioConnection(config: UpstreamConfig, options: Connectio
   const child = start(config)
   const calls = createPendingCalls(options)
   const ring = createRing()
+  const number = createNumbering()
   let open = true
   const end = (message: string): void => {
     if (open) options.onProblem('system.upstream', message)
@@ -53,7 +55,7 @@ export function createStdioConnection(config: UpstreamConfig, options: Connectio
   return {
     call: (request, callOptions) =>
       open
-        ? call(calls, write, request, callOptions)
+        ? call(calls, write, number(request), callOptions)
         : Promise.reject(new UnavailableError('the tool server has ended')),
     notify: (method, params) => {
       write({ jsonrpc: '2.0', method, ...(params === undefined ? {} : { params }) })
@@ -123,14 +125,14 @@ async function stop(child: ChildProcessWithoutNullStreams): Promise<void> {
 function call(
   calls: PendingCalls,
   write: (message: JsonObject) => void,
-  request: OutgoingRequest,
+  request: NumberedRequest,
   options: CallOptions,
 ): Promise<UpstreamAnswer> {
   // Also a call that was given up while its credential was redeemed must not be written.
   if (options.signal.aborted) return Promise.reject(toAborted())
   const cancel = (): void =>
     write({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: request.id } })
-  const answer = calls.add(toIdKey(request.id), findProgressId(request.params), options, cancel)
+  const answer = calls.add(request.id, options, cancel)
   write({ jsonrpc: '2.0', id: request.id, method: request.method, params: request.params })
   return answer
 }
@@ -166,7 +168,7 @@ function receive(
   const disposition = toServerDisposition(message.method)
   if (message.kind === 'request') return write(toServerAnswer(message.id, disposition === 'answer'))
   if (disposition === 'signal') options.onSignal(message.method)
-  if (disposition === 'label' && message.method === 'notifications/progress') calls.progress(message)
+  if (disposition === 'label') calls.notify(message)
 }
 
 function createRing(): { push(chunk: Buffer): void; text(): string } {

@@ -2,11 +2,11 @@
  * @module
  * One connection to a tool server, over either transport, as the gateway sees it.
  */
-import { UnavailableError, type JsonObject, type Reason } from '../../index.ts'
-import type { JsonRpcId, ServerMessage } from './message.ts'
+import { isJsonObject, UnavailableError, type JsonObject, type Reason } from '../../index.ts'
+import { findProgressId, type ServerMessage } from './message.ts'
 
+/** The id is the connection's own, and so is the progress marker where one was asked for: an agent writes neither. */
 export interface OutgoingRequest {
-  readonly id: JsonRpcId
   readonly method: string
   readonly params: JsonObject
 }
@@ -19,13 +19,14 @@ export interface CallOptions {
   readonly signal: AbortSignal
   /**
    * Called in order with each notification that belongs to this call, before the call settles; what it throws is
-   * reported and the notification dropped. Over stdio only progress can be told to belong to a call.
+   * reported and the notification dropped. A progress marker in it is the connection's. Over stdio a log message belongs to
+   * the only call that is under way; where there are more, or none, it is dropped.
    */
   readonly onNotification?: (message: ServerNotification) => Promise<void>
 }
 
 export interface UpstreamConnection {
-  /** Sends a request under its own id. Rejects with `UnavailableError` when no proper answer to that id came. */
+  /** Sends a request under an id that is used once. Rejects with `UnavailableError` when no proper answer to that id came. */
   call(request: OutgoingRequest, options: CallOptions): Promise<UpstreamAnswer>
   notify(method: string, params?: JsonObject): Promise<void>
   /** The protocol version that was agreed on; HTTP repeats it in each request. */
@@ -42,6 +43,22 @@ export interface ConnectionOptions {
   /** Called with `list_changed` notifications, whichever call they come with. */
   readonly onSignal: (method: string) => void
   readonly onProblem: (reason: Reason, message: string) => void
+}
+
+/** A request as it is sent. */
+export interface NumberedRequest extends OutgoingRequest {
+  readonly id: number
+}
+
+/** Gives out ids that are never used again on a connection, so that no late answer is taken for another. */
+export function createNumbering(): (request: OutgoingRequest) => NumberedRequest {
+  let last = 0
+  return ({ method, params }) => {
+    last += 1
+    const meta = params['_meta']
+    const isFollowed = isJsonObject(meta) && findProgressId(params) !== undefined
+    return { id: last, method, params: isFollowed ? { ...params, _meta: { ...meta, progressToken: last } } : params }
+  }
 }
 
 /** The fault of a call that was cancelled or whose credential was revoked. */
