@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { assert, constantFrom, dictionary, jsonValue, property, string } from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
 import { cutMember } from './raw-member.ts'
@@ -14,8 +14,8 @@ describe('a member that is cut out of a message', () => {
   })
 
   it('is the value, whatever it is and however it is written', () => {
-    fc.assert(
-      fc.property(fc.dictionary(fc.string(), fc.jsonValue()), fc.constantFrom('', '  ', '\n'), (value, space) => {
+    assert(
+      property(dictionary(string(), jsonValue()), constantFrom('', '  ', '\n'), (value, space) => {
         const text = JSON.stringify(value, null, space)
         for (const [name, each] of Object.entries(JSON.parse(text))) {
           expect(JSON.parse(cutMember(text, name))).toEqual(each)
