@@ -73,14 +73,16 @@ async function create(call: Call): Promise<Answer> {
 async function list(call: Call): Promise<Answer> {
   const found = await callOnce(await toAddress(call, 'operator'), 'grant.list', {})
   const grants = fromRecord<readonly Grant[]>({ value: found }) ?? []
-  const rows = grants.map(({ id, principal, actor, operations, expires }) => [
+  const rows = grants.map(({ id, principal, actor, operations, issuedBy, expires }) => [
     id,
     toDisplayText(`${principal.type}/${principal.id}`),
     `${actor.slice(0, 12)}…`,
     toDisplayText(operations.map(({ upstream, tool }) => `${upstream}/${tool}`).join(', ')),
+    issuedBy.role,
     toTime(expires),
   ])
-  const text = rows.length === 0 ? 'no grants yet' : toTable(['id', 'principal', 'actor', 'operations', 'until'], rows)
+  const text =
+    rows.length === 0 ? 'no grants yet' : toTable(['id', 'principal', 'actor', 'operations', 'by', 'until'], rows)
   return { exit: 0, json: found, text }
 }
 

@@ -90,6 +90,8 @@ describe('from a shell', () => {
     const other = await unbearer(...asked, '--subject-token', join(dir, 'id-token'), ...config())
     expect([other.exit, jsonOf(other)]).toMatchObject([1, { error: { reason: 'identity.bad-proof' } }])
     expect(other.err + other.out).toContain('`nonce`')
+    const [flag = '', path = ''] = config()
+    expect((await unbearer('grant', 'list', flag, path)).out).toMatch(/oidc\/http.* host /)
     for (const { out, err } of [opened, again, other]) expect(`${out}${err}`).not.toContain(token.slice(0, 40))
     const missing = await unbearer(...asked, '--subject-token', join(dir, 'nothing'), ...config())
     expect(missing.exit).toBe(2)

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { format, inspect } from 'node:util'
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 
 import { callControl } from '../../src/client/index.ts'
 import { readKey } from '../../src/config/read-key.ts'
@@ -19,6 +19,9 @@ import { parseMasterKey } from '../../src/crypto/vault.ts'
 import { isJsonObject } from '../../src/index.ts'
 import { prepareInstallation, type Prepared } from '../support/installation.ts'
 import { startServeUnder, type ServeChild } from '../support/serve-child.ts'
+
+// Several processes, on machines that do other things beside.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
 
 const dir = mkdtempSync(join(tmpdir(), 'unbearer-keys-'))
 afterAll(() => rmSync(dir, { recursive: true, force: true }))
@@ -101,7 +104,9 @@ describe.each(['the environment', 'files'])('a server whose keys come from %s', 
 
   it('leaves nothing of them in a report that somebody asks it for, or that it makes when it crashes', async () => {
     server.signal('SIGUSR2')
-    await expect.poll(() => readdirSync(dir).filter((name) => name.startsWith('report'))).toHaveLength(1)
+    await expect
+      .poll(() => readdirSync(dir).filter((name) => name.startsWith('report')), { timeout: 60_000 })
+      .toHaveLength(1)
     server.signal('SIGWINCH')
     expect(await server.exit).not.toBe(0)
     const reports = readdirSync(dir).filter((name) => name.startsWith('report'))

@@ -6,7 +6,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { cpSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 
 import { openGrant, openTask, toGrantNonce } from '../../src/client/index.ts'
 import { redeemAtIssuer, requireCredential } from '../../src/http/index.ts'
@@ -17,6 +17,9 @@ import { toProvedHeaders } from '../support/action-request.ts'
 import { findPort, listenOn } from '../support/listen-on.ts'
 import { createInstallation, type Installation } from '../support/installation.ts'
 import { acceptOrders, askSigned, DELETE, ORDERS, ORDERS_YAML, READ, textOf } from '../support/orders-audience.ts'
+
+// Several processes, on machines that do other things beside.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
 
 const installed = await installFramework(import.meta.dirname)
 const folder = installed ?? ''
