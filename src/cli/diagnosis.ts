@@ -19,6 +19,7 @@ import { EVIDENCE_CLASSES } from '../core/retention.ts'
 import { parseEntry } from '../core/parse-entry.ts'
 import { isSealedKey } from '../crypto/sealed-key.ts'
 import { toTime } from './command.ts'
+import { examineEngines } from './examine-engines.ts'
 import { examineTrust } from './examine-trust.ts'
 import { listStanding } from './tool-changes.ts'
 
@@ -50,6 +51,7 @@ export async function examineFiles(config: Config): Promise<readonly Symptom[]> 
     ...(await examineSpace(config)),
     ...(await examineTools(config)),
     ...(await examineTrust(config)),
+    ...(await examineEngines(config)),
   ]
 }
 

@@ -26,7 +26,7 @@ export const doctorCommand: Command = {
   about: [
     'Names what is open, how somebody could still get around each plane, and what is only advisory; compares the declared',
     'deployment with user ids and every file mode; looks at the age of keys and certificates, the disk, the clock, the head',
-    'outside, what is kept of people, modes, tools, suspensions and who may administer. Opens the store, or asks the',
+    'outside, what is kept of people, modes, tools, engines, suspensions and who may administer. Opens the store, or asks the',
     'running server.',
     'Exit code 1 when something must be mended. It does not verify the log: `audit verify` does. From another machine, with',
     '`--server` and no configuration, it sees what the server says and none of its files.',

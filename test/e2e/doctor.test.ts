@@ -16,6 +16,7 @@ import type { EnrolledKey } from '../../src/core/evidence.ts'
 import { sealKey } from '../../src/crypto/sealed-key.ts'
 import { hasOpenssl, makeAuthority, makeCertificate } from '../support/certificates.ts'
 import { createOutsideIssuer } from '../support/outside-issuer.ts'
+import { startStandIn } from '../support/stand-in.ts'
 import { prepareInstallation, type Prepared } from '../support/installation.ts'
 
 let prepared: Prepared
@@ -59,6 +60,19 @@ describe('doctor', () => {
     expect(notes).toContain('bypass, upstream desk')
     expect(notes).toContain('bypass, in a process')
     expect(notes).toContain('disk of the store')
+  })
+
+  it('tells which engines answer, which do not, and what is missing without Cedar', async () => {
+    expect(await said('good')).toContain('engine cedar loads')
+    const opa = await startStandIn((path) => ({ body: path.startsWith('/health') ? {} : { result: true } }))
+    const asked = (url: string): Config =>
+      configured((text) => text.replace(/^engine:.*$/m, `engine: [{ kind: opa, path: a/b, url: '${url}' }]`))
+    const config = asked(opa.url)
+    expect(await said('good', config)).toContain(`engine opa at ${opa.url} answers`)
+    expect(await said('note', config)).toContain(`engine opa at ${opa.url} does not tell which policies it has`)
+    expect(await said('note', config)).toContain('no engine of kind cedar')
+    await opa.stop()
+    expect(await said('bad', config)).toContain(`engine opa: the engine at \`${opa.url}\`: opa: cannot be reached`)
   })
 
   it('names every file that is open to others, not the first alone', async () => {
