@@ -65,9 +65,8 @@ describe('doctor', () => {
   it('tells which engines answer, which do not, and what is missing without Cedar', async () => {
     expect(await said('good')).toContain('engine cedar loads')
     const opa = await startStandIn((path) => ({ body: path.startsWith('/health') ? {} : { result: true } }))
-    const asked = (url: string): Config =>
-      configured((text) => text.replace(/^engine:.*$/m, `engine: [{ kind: opa, path: a/b, url: '${url}' }]`))
-    const config = asked(opa.url)
+    const engine = `engine: [{ kind: opa, path: a/b, url: '${opa.url}' }]`
+    const config = configured((text) => text.replace(/^engine:.*$/m, engine))
     expect(await said('good', config)).toContain(`engine opa at ${opa.url} answers`)
     expect(await said('note', config)).toContain(`engine opa at ${opa.url} does not tell which policies it has`)
     expect(await said('note', config)).toContain('no engine of kind cedar')
