@@ -32,10 +32,10 @@ export async function readStream(chunks: AsyncIterable<Uint8Array>, limit: numbe
  */
 export async function readIncoming(incoming: IncomingMessage, limit: number): Promise<Uint8Array> {
   const { 'content-length': length, 'transfer-encoding': coding } = incoming.headers
-  // Nothing will be told of it any more.
-  if (incoming.destroyed) throw new InputError('the body did not arrive whole')
   if (incoming.readableDidRead || incoming.readableEnded)
     throw new InvariantError('the body was read already; put the guard before everything that reads bodies')
+  // Nothing will be told of it any more.
+  if (incoming.destroyed) throw new InputError('the body did not arrive whole')
   assertSize(Number(length ?? '0'), limit)
   if (coding === undefined && Number(length ?? '0') === 0) return new Uint8Array()
   const body = await readAhead(incoming, limit)
