@@ -162,12 +162,12 @@ describe.skipIf(installed === undefined)('policies that stay where they are, as 
     expect(compared.length).toBe(1)
   }
 
-  it('a shop with OPA', { timeout: 120_000 }, async () => {
+  it('a shop with OPA', { timeout: 300_000 }, async () => {
     await play('An OPA shop')
     expect(desk.shown).toMatch(/opa: deny, .*\n\s+in its own log as [0-9a-f-]{36}\n/)
   })
 
-  it.skipIf(topazd === undefined)('a shop with Topaz', { timeout: 120_000 }, async () => {
+  it.skipIf(topazd === undefined)('a shop with Topaz', { timeout: 300_000 }, async () => {
     const blocks = readPage().filter(({ section }) => section === 'A Topaz shop')
     const policies = join(folder, 'topaz')
     mkdirSync(policies)
@@ -184,7 +184,7 @@ describe.skipIf(installed === undefined)('policies that stay where they are, as 
     expect(desk.shown).toContain('policy.denied')
   })
 
-  it('the example prints what it promises', { timeout: 180_000 }, async () => {
+  it('the example prints what it promises', { timeout: 300_000 }, async () => {
     for (const name of readdirSync(example).filter(isOurs))
       cpSync(join(example, name), join(dir, name), { recursive: true })
     const { stdout } = await run('npm', ['-s', 'start', '--', '--json'], { cwd: dir })

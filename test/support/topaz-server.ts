@@ -48,6 +48,9 @@ export async function startTopaz(binary: string, options: TopazOptions): Promise
     const ports = { api: port, authorizer, directory, gateway, health }
     writeFileSync(config, JSON.stringify(toConfig(folder, ports, options.apiKey)))
     return { command: binary, args: ['run', '--config-file', config], scheme: 'https' }
+  }).catch((cause: unknown) => {
+    rmSync(folder, { recursive: true, force: true })
+    throw cause
   })
   const ca = readFileSync(join(folder, 'certs', 'gateway-ca.crt'), 'utf8')
   const headers = options.apiKey === undefined ? {} : { authorization: `basic ${options.apiKey}` }
