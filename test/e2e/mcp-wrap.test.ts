@@ -6,9 +6,12 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 
 import { createHome, type Connected, type Home } from '../support/wrapped-client.ts'
+
+/** Each step is a process that starts, on a machine that may be busy. */
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
 
 const READ = {
   name: 'read_note',
