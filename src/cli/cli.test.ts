@@ -276,5 +276,5 @@ describe('operator commands with a server', () => {
     expect(await inside('audit', 'archive', archive, '--json')).toMatchObject({ exit: 0, json: { added: 1 } })
     expect(await inside('audit', 'verify', archive)).toMatchObject({ exit: 0 })
     expect(await inside('audit', 'verify')).toMatchObject({ exit: 0 })
-  })
+  }, 120_000)
 })
