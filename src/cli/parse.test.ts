@@ -41,6 +41,7 @@ describe('the command line', () => {
     [['grant', 'list', '--json=yes'], 'does not take an argument'],
     [['grant', 'list', 'more'], 'too many arguments'],
     [['grant', 'show'], 'something is missing'],
+    [['why', ''], 'an argument is empty'],
     [['serve', '--', 'x'], 'too many arguments'],
   ])('refuses %j', (args, message) => {
     expect(() => parse(...args)).toThrow(message)

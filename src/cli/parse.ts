@@ -37,6 +37,7 @@ export function parseCall({ command, args }: Found): Call {
   const { values, positionals } = parseValues(options, own)
   const operands = command.takesCommand === true ? positionals : [...positionals, ...rest]
   assertCount(command, operands.length)
+  if (operands.includes('')) fail('an argument is empty: a variable that is not set?')
   const text = (name: string): string | undefined => {
     const value = values[name]?.at(-1)
     return typeof value === 'string' ? value : undefined

@@ -2,7 +2,7 @@
  * @module
  * The control plane as host applications, PEPs, approvers and operators call it: one method per request, signed.
  */
-import { InputError } from '../core/errors.ts'
+import { InputError, UnavailableError } from '../core/errors.ts'
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import { openClientKey, type ClientKey } from './client-key.ts'
 import { postSigned, toEndpoint } from './post-signed.ts'
@@ -22,15 +22,30 @@ export interface ControlCall {
  * reason, `UnavailableError` when it cannot be reached. Does not retry.
  */
 export async function callControl(call: ControlCall): Promise<Json> {
+  const url = toEndpoint(call.url, '/control')
   const answer = await postSigned({
     key: await openClientKey(call.key),
-    url: toEndpoint(call.url, '/control'),
+    url,
     body: { method: call.method, params: call.params ?? {} },
-    ...(call.fetch === undefined ? {} : { fetch: call.fetch }),
+    fetch: toReaching(call.fetch ?? globalThis.fetch, url.origin),
   })
   const { result } = answer
   if (result === undefined) throw new InputError('the answer of the control plane has no `result`')
   return result
+}
+
+/** The `fetch` of the platform says no more than that it failed. */
+function toReaching(fetch: Fetch, origin: string): Fetch {
+  return async (...request) => {
+    try {
+      return await fetch(...request)
+    } catch (cause) {
+      throw new UnavailableError(
+        `nobody answers at \`${origin}\`; is it served there, and is the certificate trusted`,
+        { cause },
+      )
+    }
+  }
 }
 
 export interface TaskRequest {

@@ -53,7 +53,7 @@ function toName(dir: string, path: string): string {
  * `InputError` before anything is written.
  */
 export function readKeysInto(from: string, dir: string): readonly string[] {
-  const files = parseKeys(readFileSync(from, 'utf8')).map(({ path, bytes }) => ({
+  const files = parseKeys(from).map(({ path, bytes }) => ({
     path: resolve(dir, path),
     bytes: Buffer.from(bytes, 'base64'),
   }))
@@ -68,17 +68,25 @@ export function readKeysInto(from: string, dir: string): readonly string[] {
   return missing.map(({ path }) => path)
 }
 
-function parseKeys(text: string): readonly KeyFile[] {
-  const value = toObject(parseJson(text))
+function parseKeys(from: string): readonly KeyFile[] {
+  const refusal = new InputError(`\`${from}\` is not a whole file of \`backup --with-keys\``)
+  const value = readJson(from, refusal)
   const files: readonly Json[] = Array.isArray(value['files']) ? value['files'] : []
-  if (value['kind'] !== 'unbearer-keys' || value['version'] !== 1 || files.length === 0)
-    throw new InputError('this is not a file of `backup --with-keys`')
+  if (value['kind'] !== 'unbearer-keys' || value['version'] !== 1 || files.length === 0) throw refusal
   return files.map((file) => {
     const { path, bytes } = toObject(file)
     if (typeof path === 'string' && typeof bytes === 'string' && !path.split(/[/\\]/).includes('..'))
       return { path, bytes }
-    throw new InputError('this is not a file of `backup --with-keys`')
+    throw refusal
   })
+}
+
+function readJson(from: string, refusal: InputError): JsonObject {
+  try {
+    return toObject(parseJson(readFileSync(from, 'utf8')))
+  } catch (fault) {
+    throw fault instanceof InputError ? refusal : new InputError(`the file of keys \`${from}\` cannot be read`)
+  }
 }
 
 function toObject(value: Json): JsonObject {

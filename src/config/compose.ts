@@ -515,7 +515,7 @@ async function createServices(
     services: {
       keys,
       grants,
-      tasks: createTasks({ ...options, keys, grants }),
+      tasks: createTasks({ ...options, keys, grants, feed: revocations }),
       approvals: createApprovals(options),
       delegations: createDelegations({ ...options, issuer, keys, feed: revocations, trust: () => standing.trust }),
       revocations,

@@ -126,6 +126,39 @@ describe.each(STORES)('control plane on %s', (kind) => {
     expect(await plane.services.grants.findFor(plane.enrolled.agent.jkt, { type: 'user', id: 'bob' })).toEqual([])
   })
 
+  it('takes what is not revoked, and opens nothing under what is', async () => {
+    plane = await createControlPlane(kind)
+    const old = idOf(await plane.as('operator', 'grant.create', { grant: GRANT }))
+    const grant = idOf(await plane.as('operator', 'grant.create', { grant: GRANT }))
+    const opening = { purpose: 'refund order 7', principal: 'alice', actor: 'agent-1' }
+    await plane.as('operator', 'revoke', { dimension: 'grant', id: old })
+    expect(await plane.as('host', 'task.open', opening)).toMatchObject({ grant })
+    const connection = { jkt: plane.enrolled.agent.jkt }
+    expect(await plane.services.tasks.openForConnection(connection)).toMatchObject({ grant })
+    await expect(plane.as('host', 'task.open', { ...opening, grant: old })).rejects.toThrow('is revoked')
+    await plane.as('operator', 'grant.create', { grant: { ...GRANT, principal: 'bob' } })
+    await plane.as('operator', 'revoke', { dimension: 'grant', id: grant })
+    await expect(plane.as('host', 'task.open', { ...opening, grant })).rejects.toThrow('is revoked')
+  })
+
+  it('opens no task for an agent that is revoked', async () => {
+    plane = await createControlPlane(kind)
+    const opening = { purpose: 'refund order 7', principal: 'alice', actor: 'agent-1' }
+    await plane.as('operator', 'revoke', { dimension: 'actor', id: 'agent-1' })
+    await expect(plane.as('host', 'task.open', opening)).rejects.toThrow('is revoked')
+  })
+
+  it('never opens a task without a grant because the only one is revoked', async () => {
+    plane = await createControlPlane(kind)
+    const grant = idOf(await plane.as('operator', 'grant.create', { grant: GRANT }))
+    await plane.as('operator', 'revoke', { dimension: 'grant', id: grant })
+    const opening = { purpose: 'refund order 7', principal: 'alice', actor: 'agent-1' }
+    await expect(plane.as('host', 'task.open', opening)).rejects.toThrow('is revoked')
+    // A connection keeps the revoked one, so that what it asks is refused as revoked also while this is observed.
+    const connection = { jkt: plane.enrolled.agent.jkt }
+    expect(await plane.services.tasks.openForConnection(connection)).toMatchObject({ grant })
+  })
+
   it('opens a task under the only valid grant, and asks when there are several', async () => {
     plane = await createControlPlane(kind)
     const grant = idOf(await plane.as('operator', 'grant.create', { grant: GRANT }))

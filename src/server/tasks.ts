@@ -10,6 +10,7 @@ import type { Grant } from '../core/grant.ts'
 import { asJson } from '../core/json.ts'
 import { taskRecord } from '../core/records.ts'
 import type { Entity } from '../core/request.ts'
+import type { RevocationFeed } from '../ports/revocations.ts'
 import { perform, readOne, type ServiceOptions } from './acts.ts'
 import type { Grants } from './grants.ts'
 import type { Keys } from './keys.ts'
@@ -17,6 +18,8 @@ import type { Keys } from './keys.ts'
 export interface TasksOptions extends ServiceOptions {
   readonly keys: Keys
   readonly grants: Grants
+  /** What was revoked. */
+  readonly feed: Pick<RevocationFeed, 'find'>
 }
 
 export interface TaskOpening {
@@ -34,7 +37,7 @@ export interface TaskOpening {
 export interface Tasks {
   /**
    * Opens a task. Throws `RefusedError` unless a host, an operator or the principal opens it, `InputError` when the actor or the grant is not
-   * there or several grants fit. A task without any grant is opened all the same: its principal is only asserted.
+   * there or revoked, or several grants fit. A task without any grant is opened all the same: its principal is only asserted.
    */
   open(opening: TaskOpening): Promise<Task>
   /** Opens a task without a purpose for a connection, under the only valid grant of its actor where there is just one. */
@@ -64,7 +67,7 @@ async function openTask(options: TasksOptions, opening: TaskOpening): Promise<Ta
   }
   const principal = parsePrincipal(opening.principal)
   assertOwn(openedBy, principal)
-  const actor = await findActor(options.keys, opening.actor)
+  const actor = await findActor(options, opening.actor)
   const grant = await chooseGrant(options, opening.grant, actor, principal)
   return record(options, {
     ...toTimes(options),
@@ -79,7 +82,7 @@ async function openTask(options: TasksOptions, opening: TaskOpening): Promise<Ta
 
 async function openForConnection(options: TasksOptions, jkt: string | undefined): Promise<Task> {
   const times = toTimes(options)
-  const valid = jkt === undefined ? [] : toOrdinary(await options.grants.findFor(jkt))
+  const valid = jkt === undefined ? [] : toEligible(options, await options.grants.findFor(jkt))
   const grant = valid.length === 1 ? valid[0] : undefined
   return record(options, {
     ...times,
@@ -124,35 +127,49 @@ function assertOwn({ role, principal: own }: EnrolledKey, { type, id }: Pick<Ent
     throw new RefusedError('identity.key-role', 'a principal opens tasks for nobody else')
 }
 
-async function findActor(keys: Keys, given: string): Promise<EnrolledKey> {
+async function findActor({ keys, feed }: TasksOptions, given: string): Promise<EnrolledKey> {
   const found = (await keys.findByName('agent', given)) ?? (await keys.find(given))
-  if (found?.role === 'agent') return found
+  if (found?.role === 'agent' && feed.find('actor', found.jkt) === undefined) return found
+  if (found?.role === 'agent')
+    throw new InputError(`the agent \`${given}\` is revoked; enrol another key under another name`)
   throw new InputError(`there is no agent key \`${given}\`; enrol it with \`unbearer agents enrol\``)
 }
 
-/** What was opened in need is taken by whoever names it, never by itself. */
-function toOrdinary(grants: readonly Grant[]): readonly Grant[] {
-  return grants.filter(({ breakGlass }) => breakGlass !== true)
+/**
+ * Those that a task may take by itself: what was opened in need is named or not taken, and what is revoked is not in the way
+ * of what is not. Where nothing else is left it stays: a task under a revoked grant is refused in every mode, one without a
+ * grant is not.
+ */
+function toEligible({ feed }: TasksOptions, grants: readonly Grant[]): readonly Grant[] {
+  const ordinary = grants.filter(({ breakGlass }) => breakGlass !== true)
+  const standing = ordinary.filter(({ id }) => feed.find('grant', id) === undefined)
+  return standing.length === 0 ? ordinary : standing
+}
+
+function assertStanding({ feed }: TasksOptions, grant: Grant): Grant {
+  if (feed.find('grant', grant.id) === undefined) return grant
+  throw new InputError(`grant \`${grant.id}\` is revoked; issue another with \`unbearer grant create\``)
 }
 
 async function chooseGrant(
-  { grants }: TasksOptions,
+  options: TasksOptions,
   named: string | undefined,
   actor: EnrolledKey,
   principal: Pick<Entity, 'type' | 'id'>,
 ): Promise<Grant | undefined> {
-  const valid = await grants.findFor(actor.jkt, principal)
+  const valid = await options.grants.findFor(actor.jkt, principal)
   if (named !== undefined) {
     const found = valid.find(({ id }) => id === named)
-    if (found !== undefined) return found
+    if (found !== undefined) return assertStanding(options, found)
     throw new InputError(
       `grant \`${named}\` is not a valid grant of this principal to \`${actor.name}\``,
       'scope.no-grant',
     )
   }
-  const ordinary = toOrdinary(valid)
-  if (ordinary.length <= 1) return ordinary[0]
+  const eligible = toEligible(options, valid)
+  const [only] = eligible
+  if (eligible.length <= 1) return only === undefined ? undefined : assertStanding(options, only)
   throw new InputError(
-    `several grants of this principal to \`${actor.name}\` are valid, name one: ${ordinary.map(({ id }) => `\`${id}\``).join(', ')}`,
+    `several grants of this principal to \`${actor.name}\` are valid, name one: ${eligible.map(({ id }) => `\`${id}\``).join(', ')}`,
   )
 }

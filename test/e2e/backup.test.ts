@@ -268,6 +268,13 @@ describe('a backup', () => {
       code: 'ERR_UNBEARER_REFUSED',
     })
     await expect(restoreInto(at('backup'), at('elsewhere'))).rejects.toMatchObject({ code: 'ERR_UNBEARER_CONFIG' })
+    await expect(restoreInto(at('backup'), at('elsewhere'), { keys: at('none') })).rejects.toThrow(
+      /none` cannot be read/,
+    )
+    writeFileSync(at('cut'), '{"kind":"unbearer-keys","ver')
+    await expect(restoreInto(at('backup'), at('elsewhere'), { keys: at('cut') })).rejects.toThrow(
+      /cut` is not a whole file/,
+    )
     await (await stage.serve()).close()
   })
 
