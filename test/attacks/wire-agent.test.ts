@@ -91,6 +91,7 @@ describe('an agent with ids of its own making', () => {
       const again = send(toFixtureCall(5, 'hang'))
       await new Promise((resolve) => setTimeout(resolve, 50))
       await send(toFixtureCall(6, 'steal'))
+      await send(cancel)
       expect((await again).text).not.toContain('stolen')
     } finally {
       await harness.close()
