@@ -214,9 +214,11 @@ function countRequests(server: ServerType): Requests {
   const running = new Set<unknown>()
   server.on(
     'request',
-    (request: { url?: string }, response: { once(event: 'close', listener: () => void): unknown }) => {
-      // The feed of revocations goes on for as long as anything is under way, and begins nothing.
-      if (request.url === FEED_PATH || request.url?.startsWith(`${FEED_PATH}?`) === true) return
+    (
+      request: { readonly method?: string; readonly url?: string },
+      response: { once(event: 'close', listener: () => void): unknown },
+    ) => {
+      if (isListening(request)) return
       running.add(request)
       response.once('close', () => running.delete(request))
     },
@@ -226,6 +228,12 @@ function countRequests(server: ServerType): Requests {
       for (let waited = 0; running.size > 0 && waited < ms; waited += LOOK_MS) await setTimeout(LOOK_MS)
     },
   }
+}
+
+/** The feed of revocations and the stream of an MCP session go on for as long as somebody listens, and begin nothing. */
+function isListening({ method, url }: { readonly method?: string; readonly url?: string }): boolean {
+  const [path = ''] = (url ?? '').split('?')
+  return path === FEED_PATH || (method === 'GET' && (path === '/mcp' || path.startsWith('/mcp/')))
 }
 
 /** How often to look whether the last request has ended. */

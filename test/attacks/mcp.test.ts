@@ -9,7 +9,7 @@ import { promisify } from 'node:util'
 
 import { afterEach, describe, expect, it } from 'vitest'
 
-import type { JsonObject } from '../../src/index.ts'
+import { isJsonObject, type JsonObject } from '../../src/index.ts'
 import type { BehaviourOptions } from '../fixtures/mcp-behaviour.ts'
 import {
   INITIALIZE,
@@ -44,6 +44,17 @@ async function prey(behaviour: BehaviourOptions = {}, options: FakePepOptions = 
 
 function reasonOf({ message }: Answer): unknown {
   return JSON.stringify(message).match(/(?:identity|intent|scope|policy|system|credential)\.[a-z-]+/u)?.[0]
+}
+
+/** Reads a stream that does not end up to what is waited for, and leaves it. */
+async function readUntil({ body }: Response, wanted: string): Promise<string> {
+  const reader = (body ?? new ReadableStream<Uint8Array>()).getReader()
+  let text = ''
+  for (let reads = 0; reads < 10 && !text.includes(wanted); reads += 1) {
+    text += Buffer.from((await reader.read()).value ?? []).toString('utf8')
+  }
+  await reader.cancel()
+  return text
 }
 
 async function logOf({ send }: Prey): Promise<string> {
@@ -153,10 +164,10 @@ describe('an agent that bends the transport', () => {
     expect(reasonOf(answer)).toBe('system.too-large')
   })
 
-  it('with GET or another type of body is refused', async () => {
+  it('with PUT or another type of body is refused', async () => {
     const { harness, id } = await prey()
-    const got = await fetch(harness.url('fixture'), { headers: { 'mcp-session-id': id } })
-    expect([got.status, got.headers.get('allow')]).toEqual([405, 'POST, DELETE'])
+    const got = await fetch(harness.url('fixture'), { method: 'PUT', headers: { 'mcp-session-id': id } })
+    expect([got.status, got.headers.get('allow')]).toEqual([405, 'GET, POST, DELETE'])
     const plain = { 'mcp-session-id': id, 'content-type': 'text/plain' }
     expect((await harness.post('fixture', toCall(1, 'echo'), plain)).status).toBe(415)
     expect(
@@ -164,6 +175,38 @@ describe('an agent that bends the transport', () => {
     ).toBe(406)
     const version = { 'mcp-session-id': id, 'mcp-protocol-version': '2024-11-05' }
     expect((await harness.post('fixture', toCall(1, 'echo'), version)).status).toBe(400)
+  })
+
+  it('with headers that say something else than the body is refused, and so is the other era', async () => {
+    const { harness, id } = await prey()
+    const send = async (headers: Record<string, string>, body = toCall(1, 'echo', { text: 'x' })): Promise<unknown> => {
+      const { status, message } = await harness.post('fixture', body, { 'mcp-session-id': id, ...headers })
+      const { error } = message
+      return [status, isJsonObject(error) ? error['code'] : undefined]
+    }
+    expect(await send({ 'mcp-method': 'tools/list' })).toEqual([400, -32_020])
+    expect(await send({ 'mcp-name': 'log' })).toEqual([400, -32_020])
+    expect(await send({ 'mcp-name': `=?base64?${Buffer.from('log').toString('base64')}?=` })).toEqual([400, -32_020])
+    expect(await send({ 'mcp-protocol-version': '2026-07-28' })).toEqual([400, -32_022])
+    const meta = '"params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"},'
+    expect(await send({}, toCall(1, 'echo').replace('"params":{', meta))).toEqual([400, -32_022])
+    expect(harness.pep.requests).toEqual([])
+    expect(await send({ 'mcp-method': 'tools/call', 'mcp-name': 'echo' })).toEqual([200, undefined])
+  })
+
+  it('by listening to the session of another hears nothing; its own is told of a change, again after a break', async () => {
+    const { harness, id, send } = await prey({ rug: 'announced' })
+    const listen = async (jkt: string, headers: Record<string, string> = {}): Promise<Response> =>
+      fetch(harness.url('fixture', jkt), {
+        headers: { accept: 'text/event-stream', 'mcp-session-id': id, ...headers },
+      })
+    expect((await listen('k2')).status).toBe(404)
+    const heard = await listen('k1')
+    const answer = await send(toCall(1, 'echo', { text: 'x' }))
+    expect(answer.text).not.toContain('list_changed')
+    expect(await readUntil(heard, 'list_changed')).toContain('id: 1\n')
+    const resumed = await listen('k1', { 'last-event-id': '0' })
+    expect(await readUntil(resumed, 'list_changed')).toContain('id: 1\n')
   })
 
   it('by reusing an id that is under way is refused', async () => {

@@ -89,6 +89,15 @@ describe('SIGTERM', () => {
     await agent.close().catch(() => undefined)
   })
 
+  it('waits for nobody who only listens', async () => {
+    const server = await serve('--drain', '10m')
+    const agent = await connectTo(server.origin)
+    expect(await agent.call('read_record', READ)).toMatchObject({ ok: true })
+    server.signal('SIGTERM')
+    expect(await server.exit).toBe(0)
+    await agent.close().catch(() => undefined)
+  })
+
   it('aborts what does not end in time, and records that too', async () => {
     const server = await serve('--drain', '1s')
     const agent = await connectTo(server.origin)

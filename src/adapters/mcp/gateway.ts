@@ -1,10 +1,11 @@
 /**
  * @module
- * The MCP plane over streamable HTTP: a relay of raw JSON-RPC in front of HTTP and stdio servers. One message a POST, no
- * GET stream, sessions of the gateway's own. The listener verifies the proof, `Host` and `Origin` before it calls
+ * The MCP plane over streamable HTTP: a relay of raw JSON-RPC in front of HTTP and stdio servers. One message a POST, one
+ * GET stream a session, sessions of the gateway's own. The listener verifies the proof, `Host` and `Origin` before it calls
  * `handle`.
  */
 import { ConfigError } from '../../index.ts'
+import { refuseEra } from './era.ts'
 import { initialize } from './initialize.ts'
 import { createMcpSessions, toBinding, toOwner, type McpSession, type McpSessions } from './mcp-sessions.ts'
 import { parseClientMessage, refuse, toErrorText, toIdKey, type ClientMessage } from './message.ts'
@@ -75,7 +76,8 @@ async function answer(plane: Plane, input: GatewayInput): Promise<Response> {
   if (upstream === undefined) return toJsonResponse(toErrorText(undefined, refuse('system.unknown-method')), 404)
   if (input.request.method === 'POST') return post(plane, upstream, input)
   if (input.request.method === 'DELETE') return end(plane, input)
-  return new Response(null, { status: 405, headers: { allow: 'POST, DELETE' } })
+  if (input.request.method === 'GET') return listen(plane, input)
+  return new Response(null, { status: 405, headers: { allow: 'GET, POST, DELETE' } })
 }
 
 async function end(plane: Plane, input: GatewayInput): Promise<Response> {
@@ -83,6 +85,16 @@ async function end(plane: Plane, input: GatewayInput): Promise<Response> {
   if (held instanceof Response) return held
   await plane.sessions.remove(held)
   return new Response(null, { status: 204 })
+}
+
+/** The stream of a session on which it is told that lists changed. */
+function listen(plane: Plane, input: GatewayInput): Response {
+  const { headers } = input.request
+  if (!parseAccept(headers.get('accept')).stream) {
+    return toJsonResponse(toErrorText(undefined, refuse('system.malformed')), 406)
+  }
+  const held = findHeld(plane, input)
+  return held instanceof Response ? held : held.events.open(headers.get('last-event-id'))
 }
 
 /** The session that the request names, or the answer when there is none that this caller may use on this route. */
@@ -102,6 +114,8 @@ async function post(plane: Plane, upstream: UpstreamConfig, input: GatewayInput)
     return toJsonResponse(toErrorText(parsed.id, refuse(parsed.reason)), parsed.id === undefined ? 400 : 200)
   }
   const { message } = parsed
+  const elsewhere = refuseEra(input.request, message)
+  if (elsewhere !== undefined) return elsewhere
   if (message.method === 'initialize') return open(plane, upstream, input, message)
   const held = findHeld(plane, input)
   if (held instanceof Response) return held

@@ -7,6 +7,7 @@ import { createCatalogue, type Catalogue } from './catalogue.ts'
 import { createConnection } from './connect.ts'
 import { toBinding, toOwner, type McpSession } from './mcp-sessions.ts'
 import { refuse, toErrorText, toResultText, type ClientMessage, type JsonRpcId } from './message.ts'
+import { createSessionEvents, type SessionEvents } from './session-events.ts'
 import type { GatewayInput, GatewayOptions, UpstreamConfig } from './types.ts'
 import type { UpstreamAnswer, UpstreamConnection } from './upstream.ts'
 
@@ -48,15 +49,17 @@ interface Opened {
   readonly connection: UpstreamConnection
   readonly catalogue: Catalogue
   readonly signals: Set<string>
+  readonly events: SessionEvents
 }
 
 function open({ options, upstream }: InitializeInput): Opened {
   const signals = new Set<string>()
+  const events = createSessionEvents()
   let catalogue: Catalogue | undefined
   const connection = createConnection(upstream, {
     limit: options.limits.messageBytes,
     onSignal: (method) => {
-      signals.add(method)
+      if (!events.tell(method)) signals.add(method)
       if (method === 'notifications/tools/list_changed') catalogue?.forget()
     },
     onProblem: (reason, message) => options.onProblem?.({ upstream: upstream.name, reason, message }),
@@ -66,7 +69,7 @@ function open({ options, upstream }: InitializeInput): Opened {
     clock: options.clock,
     onList: (tools) => options.onTools?.(upstream.name, tools),
   })
-  return { connection, catalogue, signals }
+  return { connection, catalogue, signals, events }
 }
 
 async function exchange({ options, upstream, input, message }: InitializeInput, opened: Opened): Promise<Initialized> {

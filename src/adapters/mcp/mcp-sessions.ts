@@ -6,6 +6,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Caller, Task } from '../../index.ts'
 import type { Catalogue } from './catalogue.ts'
+import type { SessionEvents } from './session-events.ts'
 import type { UpstreamConfig } from './types.ts'
 import type { UpstreamConnection } from './upstream.ts'
 
@@ -30,6 +31,7 @@ export interface McpSession {
   readonly inFlight: Map<string, AbortController>
   /** `list_changed` methods that the agent has not been told of. */
   readonly signals: Set<string>
+  readonly events: SessionEvents
   lastUsed: number
 }
 
@@ -65,6 +67,7 @@ export function createMcpSessions(clock: { now(): number }, isStopped: (task: Ta
   }
   const remove = async (each: McpSession): Promise<void> => {
     held.delete(each.id)
+    each.events.close()
     for (const running of each.inFlight.values()) running.abort()
     await each.connection.close()
   }

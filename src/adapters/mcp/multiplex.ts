@@ -6,6 +6,7 @@
 import { randomBytes } from 'node:crypto'
 
 import { isJsonObject, type Caller, type Json, type JsonObject, type Pep, type Task } from '../../index.ts'
+import { refuseEra } from './era.ts'
 import { findPlace, mergeLists } from './merged-lists.ts'
 import { parseClientMessage, refuse, toErrorText, toResultText, type ClientMessage, type JsonRpcId } from './message.ts'
 import { toJsonResponse } from './reply.ts'
@@ -54,6 +55,8 @@ export function createMultiplexer(options: MultiplexOptions): (input: GatewayInp
     if (!parsed.ok)
       return toJsonResponse(toErrorText(parsed.id, refuse(parsed.reason)), parsed.id === undefined ? 400 : 200)
     const { message } = parsed
+    const elsewhere = refuseEra(input.request, message)
+    if (elsewhere !== undefined) return elsewhere
     const { id } = message
     if (message.method === 'initialize' && id !== undefined) return open(plane, input, { ...message, id })
     const held = findJoined(plane, input)
