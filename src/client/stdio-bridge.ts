@@ -170,9 +170,12 @@ function isEventStream(response: Response): boolean {
 async function listen(bridge: Bridge): Promise<void> {
   try {
     const headers = { ...toHeaders(bridge), accept: 'text/event-stream' }
-    const response = await bridge.fetch(bridge.url, { method: 'GET', headers, signal: bridge.ended.signal })
+    const { signal } = bridge.ended
+    const response = await bridge.fetch(bridge.url, { method: 'GET', headers, signal })
     if (response.ok && isEventStream(response)) {
-      for await (const data of readEventData(response.body ?? [])) pass(bridge, data, false)
+      // Not every fetch ends the body with its request: the one that calls a gateway in this process has no socket to close.
+      const body = response.body?.pipeThrough(new TransformStream<Uint8Array, Uint8Array>(), { signal })
+      for await (const data of readEventData(body ?? [])) pass(bridge, data, false)
     } else {
       await response.body?.cancel()
     }
