@@ -11,6 +11,7 @@ import type { Order, ServerStart, Usage } from './server.ts'
 const PROGRAM = fileURLToPath(new URL('./server.ts', import.meta.url))
 
 export interface ServerProcess {
+  readonly pid: number | undefined
   readonly port: number
   usage(): Promise<Usage>
   /** How long the tool in this process takes from now on. */
@@ -25,6 +26,7 @@ export async function startServer(start: ServerStart): Promise<ServerProcess> {
     const started = await ask(child, start)
     if (!('port' in started)) throw new UnavailableError(`\`${start.kind}\` did not start`)
     return {
+      pid: child.pid,
       port: Number(started.port),
       usage: async () => toUsage(await ask(child, { ask: 'usage' })),
       setDelay: async (delayMs) => void (await ask(child, { ask: 'delay', delayMs })),

@@ -84,6 +84,27 @@ describe('an answer', () => {
   })
 })
 
+const MCP = fileURLToPath(new URL('../bench/mcp.ts', import.meta.url))
+
+describe('npm run bench:mcp -- --json', () => {
+  it('measures every road, through and direct, and memory on the way', { timeout: 120_000 }, async () => {
+    const args = [MCP, '--json', '--calls', '64', '--rounds', '1', '--memory', '160']
+    const { stdout } = await promisify(execFile)(process.execPath, args)
+    const { rows, memory }: { rows: Record<string, unknown>[]; memory: { mib: object }[] } = JSON.parse(stdout)
+    const cells = rows.map(({ transport, way, clients }) => [transport, way, clients].join(' '))
+    const wanted = ['stdio', 'http'].flatMap((transport) =>
+      [1, 16, 64].flatMap((clients) => [`${transport} direct ${clients}`, `${transport} through ${clients}`]),
+    )
+    expect(cells).toEqual(wanted)
+    for (const row of rows) {
+      for (const name of ['p50Ms', 'p99Ms', 'callsPerSecond']) expect(row[name]).toSatisfy(Number.isFinite)
+    }
+    expect(memory.map(({ mib }) => Object.keys(mib))).toEqual(
+      Array(2).fill(Array.from({ length: 11 }, (_, i) => `${i * 16}`)),
+    )
+  })
+})
+
 describe('the median', () => {
   it('lies in the middle', () => {
     expect(toMedian([3, 1, 2])).toBe(2)
