@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { fromKeyBytes, toKeyBytes, toPrefixEnd } from './key-bytes.ts'
+import { fromKeyBytes, toKeyBytes, toKeyRange } from './key-bytes.ts'
 
 const key = fc.string({
   unit: fc.oneof(
@@ -26,13 +26,13 @@ describe('the bytes of keys', () => {
     )
   })
 
-  it('have an end for each prefix that keeps inside in and outside out', () => {
+  it('have a range for each prefix and each key to go on after, that keeps inside in and outside out', () => {
     fc.assert(
-      fc.property(key, key, (prefix, other) => {
-        const [start, bytes] = [toKeyBytes(prefix), toKeyBytes(other)]
-        const end = toPrefixEnd(start)
-        const inside = Buffer.compare(bytes, start) >= 0 && (end === undefined || Buffer.compare(bytes, end) < 0)
-        expect(inside).toBe(other.startsWith(prefix))
+      fc.property(key, key, fc.option(key, { nil: undefined }), (prefix, other, after) => {
+        const bytes = toKeyBytes(other)
+        const { from, end } = toKeyRange(prefix, after)
+        const inside = Buffer.compare(bytes, from) >= 0 && Buffer.compare(bytes, end) < 0
+        expect(inside).toBe(other.startsWith(prefix) && (after === undefined || other > after))
       }),
     )
   })

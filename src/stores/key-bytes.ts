@@ -30,8 +30,24 @@ export function fromKeyBytes(bytes: Uint8Array): string {
   return units.map((unit) => String.fromCharCode(unit)).join('')
 }
 
+/** Greater than every key: no byte of one is above 0xef. */
+const BEYOND = Uint8Array.of(0xff)
+
+/** The keys with `prefix` that come after `after`, as bytes: from `from` on, and before `end`. */
+export function toKeyRange(
+  prefix: string,
+  after: string | undefined,
+): { readonly from: Uint8Array; readonly end: Uint8Array } {
+  const start = toKeyBytes(prefix)
+  const end = toPrefixEnd(start) ?? BEYOND
+  if (after === undefined) return { from: start, end }
+  // Nothing lies between a key and the same with a zero byte behind it.
+  const next = Buffer.concat([toKeyBytes(after), Uint8Array.of(0)])
+  return { from: Buffer.compare(next, start) > 0 ? next : start, end }
+}
+
 /** The smallest bytes that are greater than everything that starts with `prefix`; undefined when there are none. */
-export function toPrefixEnd(prefix: Uint8Array): Uint8Array | undefined {
+function toPrefixEnd(prefix: Uint8Array): Uint8Array | undefined {
   const last = prefix.findLastIndex((byte) => byte < 0xff)
   if (last < 0) return undefined
   const end = Uint8Array.from(prefix.subarray(0, last + 1))

@@ -8,9 +8,8 @@ import { IntegrityError } from '../core/errors.ts'
 const SQL = {
   record: 'SELECT value, version FROM record WHERE key = ?',
   versionOf: 'SELECT version FROM record WHERE key = ?',
-  list: `SELECT key, value, version FROM record
-    WHERE key >= $start AND ($end IS NULL OR key < $end) AND ($after IS NULL OR key > $after)
-    ORDER BY key LIMIT $limit`,
+  // Both bounds are plain comparisons: with `OR … IS NULL` around one, SQLite walks the table from the first key on.
+  list: 'SELECT key, value, version FROM record WHERE key >= $from AND key < $end ORDER BY key LIMIT $limit',
   write:
     'INSERT INTO record VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value, version = excluded.version',
   erase: 'DELETE FROM record WHERE key = ?',
@@ -26,7 +25,7 @@ const SQL = {
   node: 'SELECT hash FROM node WHERE level = ? AND idx = ?',
   addEvidence: 'INSERT INTO evidence VALUES (?, ?, ?)',
   evidence: 'SELECT bytes FROM evidence WHERE id = ?',
-  listEvidence: 'SELECT id, subject, bytes FROM evidence WHERE $after IS NULL OR id > $after ORDER BY id LIMIT $limit',
+  listEvidence: 'SELECT id, subject, bytes FROM evidence WHERE id >= $from ORDER BY id LIMIT $limit',
   dropEvidence: 'DELETE FROM evidence WHERE id = ?',
   meta: 'SELECT value FROM meta WHERE name = ?',
   setMeta: 'INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value',

@@ -20,7 +20,7 @@ import type {
   StoreOptions,
 } from '../ports/store.ts'
 import { createGroup, type Group, sealTree } from './group.ts'
-import { fromKeyBytes, toKeyBytes, toPrefixEnd } from './key-bytes.ts'
+import { fromKeyBytes, toKeyBytes, toKeyRange } from './key-bytes.ts'
 import { openPrivately, takeFence } from './sqlite-fence.ts'
 import { type Migrated, openSchema, type OpenSchema } from './sqlite-schema.ts'
 import { prepareStatements, type Statements, toBytes, toNumber, toText } from './sqlite-statements.ts'
@@ -88,13 +88,7 @@ class SqliteStore implements Store {
     prefix: string,
     { after, limit = 1000 }: { readonly after?: string; readonly limit?: number } = {},
   ): Promise<readonly StoredRecord[]> {
-    const start = toKeyBytes(prefix)
-    const range = {
-      start,
-      end: toPrefixEnd(start) ?? null,
-      after: after === undefined ? null : toKeyBytes(after),
-      limit: Math.max(0, limit),
-    }
+    const range = { ...toKeyRange(prefix, after), limit: Math.max(0, limit) }
     return this.#read(() =>
       this.#sql.list.all(range).flatMap((row) => toRecord(fromKeyBytes(toBytes(row['key'])), row) ?? []),
     )
@@ -124,7 +118,7 @@ class SqliteStore implements Store {
   async listEvidence({ after, limit = 100 }: { readonly after?: string; readonly limit?: number } = {}): Promise<
     readonly NewEvidence[]
   > {
-    const range = { after: after === undefined ? null : toKeyBytes(after), limit: Math.max(0, limit) }
+    const range = { from: toKeyRange('', after).from, limit: Math.max(0, limit) }
     return this.#read(() => this.#sql.listEvidence.all(range).map(toStoredEvidence))
   }
 
