@@ -54,8 +54,12 @@ export interface Histories {
   clear(): void
 }
 
-/** A full index of one task takes some 20 MB. */
-const CACHED_TASKS = 32
+/**
+ * Tokens in all indexes that are kept, some 200 MB: ten tasks that fill theirs, or a thousand small ones. A bound on tasks alone
+ * would have each of many small ones built again from the store at every call.
+ */
+const CACHED_TOKENS = 1_000_000
+const CACHED_TASKS = 4096
 
 export function createHistories(store: Store): Histories {
   const cache = new Map<string, { readonly history: History; length: number }>()
@@ -68,6 +72,7 @@ export function createHistories(store: Store): Histories {
       if (take(cache, txn).length > head.length) cache.delete(txn)
       const current = take(cache, txn)
       await catchUp(store, txn, current, head.length)
+      evict(cache)
       return {
         key: historyRecord(txn),
         history: current.history,
@@ -94,9 +99,18 @@ function take(cache: Cache, txn: string): { readonly history: History; length: n
   const found = cache.get(txn) ?? { history: createHistory(), length: 0 }
   cache.delete(txn)
   cache.set(txn, found)
-  const oldest = cache.keys().next()
-  if (cache.size > CACHED_TASKS && oldest.done !== true) cache.delete(oldest.value)
   return found
+}
+
+/** Forgets who was asked for longest ago, but never the last one. */
+function evict(cache: Cache): void {
+  let tokens = 0
+  for (const { history } of cache.values()) tokens += history.index.size
+  for (const [txn, { history }] of cache) {
+    if (cache.size <= 1 || (tokens <= CACHED_TOKENS && cache.size <= CACHED_TASKS)) return
+    cache.delete(txn)
+    tokens -= history.index.size
+  }
 }
 
 async function catchUp(
