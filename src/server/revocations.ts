@@ -175,10 +175,23 @@ async function resume(state: State, store: Store, clock: Clock, by: string): Pro
     await result.durable
     state.resumed = stop.rev
     if (state.inForce.get(STOP) !== stop) throw new UnavailableError('everything was stopped again meanwhile')
+  } catch (fault) {
+    await stopAnew(state, store, clock, by)
+    throw fault
   } finally {
     delete state.resuming
   }
   return lift(state, store, clock, by)
+}
+
+/**
+ * What failed may have reached the disk all the same: the next start would take the stop for over, while everybody was told that it
+ * stands. One with a higher number is not covered by it.
+ */
+async function stopAnew(state: State, store: Store, clock: Clock, by: string): Promise<void> {
+  if (!isBeingEnded(state)) return
+  enforce(state, { dimension: 'all', id: '*', at: clock.now() }, by)
+  await persist(state, store, clock, STOP)
 }
 
 /** What was issued before the stop, and what was accepted once, may have been what it was for. */
