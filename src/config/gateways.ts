@@ -53,17 +53,17 @@ export async function createGateways(config: Config, options: GatewaysOptions): 
   const make = (settings: Config, before: ReadonlyMap<string, Made>): ReadonlyMap<string, Made> =>
     new Map(
       settings.upstreams.map((upstream) => {
-        const { messageBytes } = settings.limits
+        const { messageBytes, answer: answerMs } = settings.limits
         const made = toUpstreamConfig(settings, upstream, options.surroundings)
         const oauth = upstream.oauth === undefined ? undefined : revealOAuth(upstream.oauth)
-        const from = JSON.stringify([made, messageBytes, oauth])
+        const from = JSON.stringify([made, messageBytes, answerMs, oauth])
         const old = before.get(upstream.name)
         if (old?.from === from) return [upstream.name, old]
         const gateway = createMcpGateway({
           pep: options.pep,
           upstreams: [oauth === undefined ? made : { ...made, authorizer: createAuthorizer(oauth, options.clock) }],
           clock: options.clock,
-          limits: { messageBytes },
+          limits: { messageBytes, answerMs },
           onProblem: (problem) =>
             options.report(`upstream ${problem.upstream}`, `${problem.reason} ${problem.message}`),
           onTools: createToolWatch(settings.manifests, options),

@@ -79,8 +79,9 @@ export interface Config {
   readonly audiences: readonly Audience[]
   readonly trust: TrustConfig
   readonly events: EventsConfig
-  readonly limits: Omit<ConfigShape['limits'], 'deadline' | 'disk' | 'suspend'> & {
+  readonly limits: Omit<ConfigShape['limits'], 'deadline' | 'disk' | 'suspend' | 'answer'> & {
     readonly deadline: number
+    readonly answer: number
     readonly disk: number
     readonly suspend: { readonly after: number; readonly within: number; readonly families: readonly string[] }
   }
@@ -192,12 +193,13 @@ function toRetention(shape: ConfigShape['evidence']['retention']): Retention {
   return { permits: after('permits'), refusals: after('refusals'), outputs: after('outputs'), acts: after('acts') }
 }
 
-function toLimits({ deadline, disk, suspend, ...limits }: ConfigShape['limits']): Config['limits'] {
+function toLimits({ deadline, disk, suspend, answer, ...limits }: ConfigShape['limits']): Config['limits'] {
   const { after, within, reasons } = suspend
   return {
     ...limits,
     deadline: parseDuration(deadline, '`limits.deadline`'),
     disk: parseDuration(disk, '`limits.disk`'),
+    answer: parseDuration(answer, '`limits.answer`'),
     suspend: { after, within: parseDuration(within, '`limits.suspend.within`'), families: reasons },
   }
 }

@@ -22,6 +22,7 @@ const REPLACED: readonly string[] = [
   'limits.deadline',
   'limits.approvalsPerTask',
   'limits.messageBytes',
+  'limits.answer',
   'credential',
   'anomaly',
 ]

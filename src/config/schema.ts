@@ -75,6 +75,7 @@ export interface ConfigShape {
     readonly disk: string
     readonly suspend: { readonly after: number; readonly within: string; readonly reasons: readonly string[] }
     readonly messageBytes: number
+    readonly answer: string
   }
   readonly credential: { readonly ttl: string }
   readonly anomaly: { readonly falsePositivesPerTask: number }
@@ -502,6 +503,14 @@ const shape = z.strictObject({
         .max(67_108_864)
         .default(4_194_304)
         .meta(about('The largest message in either direction.', 'Memory: many large messages at once.')),
+      answer: duration
+        .default('10m')
+        .meta(
+          about(
+            'The most that a tool server may take to answer a call, whatever it says meanwhile; then the call is given up, the server is told, and whether it was done counts as not known.',
+            'Long: a server that never answers holds calls, their memory and their places.',
+          ),
+        ),
     })
     .prefault({})
     .meta(about('Limits.', 'See its keys.')),

@@ -65,6 +65,7 @@ export type Reason =
   | 'system.quota'
   | 'system.space'
   | 'system.upstream'
+  | 'system.upstream-down'
   | 'system.outcome-unknown'
 
 export interface ReasonRow {
@@ -264,6 +265,11 @@ export const REASONS: Readonly<Record<Reason, ReasonRow>> = {
     { ...UNAVAILABLE, http: { status: 502, error: 'temporarily_unavailable' } },
     true,
     'the tool server did not answer properly; whether the action was done is not known',
+  ),
+  'system.upstream-down': row(
+    { ...UNAVAILABLE, http: { status: 502, error: 'temporarily_unavailable' } },
+    true,
+    'the tool server is not running or cannot be reached; nothing was done, try again later',
   ),
   'system.outcome-unknown': row(
     APPROVAL,

@@ -228,7 +228,7 @@ describe('an agent that bends the transport', () => {
     const openAll = async (jkt: string): Promise<number> => {
       const open = async (): Promise<Answer> => harness.post('fixture', INITIALIZE, {}, jkt)
       const answers = await Promise.all(Array.from({ length: 105 }, open))
-      return answers.filter(({ status }) => status === 503).length
+      return answers.filter((one) => one.status === 429 && reasonOf(one) === 'system.quota').length
     }
     expect(await openAll('k1')).toBe(5)
     expect(await openAll('k2')).toBe(5)

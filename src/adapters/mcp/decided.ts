@@ -20,6 +20,7 @@ import {
   type Task,
 } from '../../index.ts'
 import { toMethodHash, type ListedTool } from './catalogue.ts'
+import { toUpstreamDown } from './connect.ts'
 import { takeIntent } from './intent.ts'
 import type { McpSession } from './mcp-sessions.ts'
 import {
@@ -71,7 +72,8 @@ export async function answerDecided(input: DecidedInput): Promise<void> {
   input.reply.finish(toAnswerText(input.message.id, seen, enforced.output))
 }
 
-function toRefusedText(message: DecidedInput['message'], refusal: Refusal): string {
+/** A refused call of a tool is a result; of any other method, an error. */
+export function toRefusedText(message: DecidedInput['message'], refusal: Refusal): string {
   return message.method === 'tools/call' ? toRefusedResultText(message.id, refusal) : toErrorText(message.id, refusal)
 }
 
@@ -187,6 +189,8 @@ async function forward(input: DecidedInput, context: PerformContext): Promise<Up
   const { method } = message
   if (context.body['method'] !== method) throw new InvariantError('the decided action has another method')
   const params = toParams(context.body, message.params)
+  // What cannot reach the server is not begun: its outcome is known, and an approval of it is not spent.
+  if (!held.connection.isReady()) throw toUpstreamDown()
   // Redeeming is the last thing before the action; one that nobody waits for any more is not begun.
   if (signal.aborted || context.signal.aborted) throw toAborted()
   const redemption = await context.redeem(toBody(method, params))

@@ -11,6 +11,7 @@ import { createMcpSessions, toBinding, toOwner, type McpSession, type McpSession
 import { parseClientMessage, refuse, toErrorText, toIdKey, type ClientMessage } from './message.ts'
 import { parseAccept, toJsonResponse } from './reply.ts'
 import { answerRequest } from './requests.ts'
+import { createHealths, type Healths } from './upstream-health.ts'
 import type { GatewayInput, GatewayOptions, McpGateway, UpstreamConfig } from './types.ts'
 
 export type { GatewayOptions, McpGateway, Problem, UpstreamConfig } from './types.ts'
@@ -25,6 +26,7 @@ interface Plane {
   readonly options: GatewayOptions
   readonly upstreams: ReadonlyMap<string, UpstreamConfig>
   readonly sessions: McpSessions
+  readonly healths: Healths
   /** The newest session of each upstream, for what it wrote to stderr. */
   readonly newest: Map<string, McpSession>
 }
@@ -38,6 +40,7 @@ export function createMcpGateway(options: GatewayOptions): McpGateway {
     options,
     upstreams: toUpstreams(options.upstreams),
     sessions: createMcpSessions(options.clock, (task) => options.pep.isStopped?.(task) === true),
+    healths: createHealths(options.clock),
     newest: new Map(),
   }
   return {
@@ -152,7 +155,7 @@ async function open(
     return toJsonResponse(toErrorText(id, refuse('system.malformed')), 400)
   }
   const owner = toOwner(input.caller)
-  if (!plane.sessions.reserve(owner)) return toJsonResponse(toErrorText(id, refuse('system.indeterminate')), 503)
+  if (!plane.sessions.reserve(owner)) return toJsonResponse(toErrorText(id, refuse('system.quota')), 429)
   const opened = await begin(plane, upstream, input, { ...message, id })
   if (!opened.ok) return toJsonResponse(opened.text, 200)
   const held = plane.sessions.add(opened.made)
@@ -169,7 +172,7 @@ async function begin(
 ): ReturnType<typeof initialize> {
   let isOpen = false
   try {
-    const opened = await initialize({ options: plane.options, upstream, input, message })
+    const opened = await initialize({ options: plane.options, upstream, input, message, healths: plane.healths })
     isOpen = opened.ok
     return opened
   } finally {

@@ -49,6 +49,7 @@ export function createHttpConnection(config: HttpConfig, options: ConnectionOpti
       link.version = version
     },
     isOpen: () => link.open,
+    isReady: () => link.open && (options.health?.waitMs() ?? 0) === 0,
     stderr: () => '',
     close: () => close(link),
   }
@@ -90,15 +91,26 @@ async function post(link: Link, message: JsonObject, signal: AbortSignal): Promi
 
 /** One that was not let in did nothing: it is sent once more under another token, where there can be another one. */
 async function postAuthorized(link: Link, body: string, signal: AbortSignal): Promise<Response> {
-  const { url, authorizer } = link.config
-  const send = async (headers: Headers): Promise<Response> =>
-    fetch(url, { method: 'POST', headers, body, redirect: 'error', signal })
+  const { authorizer } = link.config
+  const send = async (headers: Headers): Promise<Response> => reach(link, { headers, body, signal })
   const headers = await toHeaders(link)
   const response = await send(headers)
   if (response.status !== 401 || authorizer === undefined) return response
   await response.body?.cancel()
   authorizer.reject(headers.get('authorization') ?? '')
   return send(await toHeaders(link))
+}
+
+/** Learns from it whether the server can be reached. */
+async function reach({ config, options }: Link, init: RequestInit): Promise<Response> {
+  try {
+    const response = await fetch(config.url, { ...init, method: 'POST', redirect: 'error' })
+    options.health?.worked()
+    return response
+  } catch (fault) {
+    if (init.signal?.aborted !== true) options.health?.failed()
+    throw fault
+  }
 }
 
 async function call(link: Link, request: NumberedRequest, options: CallOptions): Promise<UpstreamAnswer> {

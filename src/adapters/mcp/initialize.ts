@@ -9,6 +9,7 @@ import { toBinding, toOwner, type McpSession } from './mcp-sessions.ts'
 import { refuse, toErrorText, toResultText, type ClientMessage, type JsonRpcId } from './message.ts'
 import { createSessionEvents, type SessionEvents } from './session-events.ts'
 import type { GatewayInput, GatewayOptions, UpstreamConfig } from './types.ts'
+import type { Healths } from './upstream-health.ts'
 import type { UpstreamAnswer, UpstreamConnection } from './upstream.ts'
 
 /** Milliseconds for a server to start and answer. */
@@ -19,6 +20,7 @@ export interface InitializeInput {
   readonly upstream: UpstreamConfig
   readonly input: GatewayInput
   readonly message: ClientMessage & { readonly id: JsonRpcId }
+  readonly healths: Healths
 }
 
 export type Initialized =
@@ -52,12 +54,14 @@ interface Opened {
   readonly events: SessionEvents
 }
 
-function open({ options, upstream }: InitializeInput): Opened {
+function open({ options, upstream, input, healths }: InitializeInput): Opened {
   const signals = new Set<string>()
   const events = createSessionEvents()
   let catalogue: Catalogue | undefined
   const connection = createConnection(upstream, {
     limit: options.limits.messageBytes,
+    health: healths(upstream.name, toOwner(input.caller)),
+    ...(options.limits.answerMs === undefined ? {} : { answerMs: options.limits.answerMs }),
     onSignal: (method) => {
       if (!events.tell(method)) signals.add(method)
       if (method === 'notifications/tools/list_changed') catalogue?.forget()

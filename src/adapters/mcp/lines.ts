@@ -6,13 +6,17 @@
 export interface LineHandlers {
   /** A non-empty line without its break; always valid UTF-8. */
   readonly onLine: (line: string) => void
-  /** A line was longer than the limit, or not UTF-8; it was skipped. */
+  /** A line is longer than the limit, or not UTF-8, and is skipped; told once for each. */
   readonly onBroken: (message: string) => void
+  /** A line that is skipped does not end for many times the limit. Called once. */
+  readonly onEndless: () => void
 }
 
 type Decoder = InstanceType<typeof TextDecoder>
 
 const NEWLINE = 0x0a
+/** So many times the limit, and a line counts as one without an end. */
+const ENDLESS = 16
 
 /** Returns the function to feed with bytes. Holds at most `limit` bytes; a longer line is skipped up to its end. */
 export function createLineReader(limit: number, handlers: LineHandlers): (chunk: Uint8Array) => void {
@@ -20,13 +24,19 @@ export function createLineReader(limit: number, handlers: LineHandlers): (chunk:
   let parts: Uint8Array[] = []
   let size = 0
   const add = (part: Uint8Array): void => {
+    const before = size
     size += part.byteLength
-    if (size <= limit) parts.push(part)
-    else parts = []
+    if (size <= limit) {
+      parts.push(part)
+      return
+    }
+    parts = []
+    // At once, and not at its end: whoever waits for it would wait for as long as the server likes.
+    if (before <= limit) handlers.onBroken('the tool server sent a line longer than is taken')
+    if (before <= ENDLESS * limit && size > ENDLESS * limit) handlers.onEndless()
   }
   const flush = (): void => {
-    if (size > limit) handlers.onBroken('the tool server sent a line longer than is taken')
-    else if (size > 0) deliver(decoder, Buffer.concat(parts), handlers)
+    if (size > 0 && size <= limit) deliver(decoder, Buffer.concat(parts), handlers)
     parts = []
     size = 0
   }

@@ -3,7 +3,7 @@
  * Answers one request within an MCP session: decided, listed or passed.
  */
 import { REASONS } from '../../index.ts'
-import { answerDecided } from './decided.ts'
+import { answerDecided, toRefusedText } from './decided.ts'
 import { toListResult, toToolListResult, type View } from './listing.ts'
 import type { McpSession } from './mcp-sessions.ts'
 import { refuse, toErrorText, toIdKey, toResultText, type ClientMessage, type JsonRpcId } from './message.ts'
@@ -31,7 +31,7 @@ export function answerRequest(given: RequestInput): Promise<Response> {
     return Promise.resolve(toJsonResponse(toErrorText(message.id, refuse('system.malformed')), 200))
   }
   if (held.inFlight.size >= CONCURRENT) {
-    return Promise.resolve(toJsonResponse(toErrorText(message.id, refuse('system.indeterminate')), 503))
+    return Promise.resolve(toJsonResponse(toRefusedText(message, refuse('system.quota')), 200))
   }
   const running = new AbortController()
   held.inFlight.set(key, running)

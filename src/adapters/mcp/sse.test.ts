@@ -79,7 +79,11 @@ describe('readText', () => {
 describe('createLineReader', () => {
   it('skips what is too long or not UTF-8 and reads on', () => {
     const seen: string[] = []
-    const feed = createLineReader(8, { onLine: (line) => seen.push(line), onBroken: () => seen.push('!') })
+    const feed = createLineReader(8, {
+      onLine: (line) => seen.push(line),
+      onBroken: () => seen.push('!'),
+      onEndless: () => seen.push('endless'),
+    })
     const bytes = Buffer.concat([
       Buffer.from(`ok\n${'x'.repeat(100)}\n\n`),
       Buffer.from([0xff, 0x0a]),
@@ -87,5 +91,7 @@ describe('createLineReader', () => {
     ])
     for (const byte of bytes) feed(Uint8Array.of(byte))
     expect(seen).toEqual(['ok', '!', '!', 'end'])
+    for (let count = 0; count < 100; count += 1) feed(Buffer.from('xxxxxxxxx'))
+    expect(seen.slice(4)).toEqual(['!', 'endless'])
   })
 })

@@ -23,6 +23,8 @@ import {
 } from './upstream.ts'
 
 const STDERR_BYTES = 8192
+/** So many of the largest messages may wait for a server to read them. */
+const UNREAD = 4
 /** Milliseconds between the polite and the final signal. */
 const GRACE = 2000
 
@@ -37,12 +39,23 @@ export function createStdioConnection(config: UpstreamConfig, options: Connectio
   const number = createNumbering()
   let open = true
   const end = (message: string): void => {
-    if (open) options.onProblem('system.upstream', message)
+    if (open) {
+      options.onProblem('system.upstream', message)
+      options.health?.failed()
+    }
     open = false
     calls.failAll(message)
   }
   const write = (message: JsonObject): void => {
-    if (open) child.stdin.write(`${JSON.stringify(message)}\n`)
+    if (!open) return
+    // A server that asks, or is called, and does not read fills no memory of ours.
+    if (child.stdin.writableLength > UNREAD * options.limit)
+      return leave('the tool server does not read what it is sent')
+    child.stdin.write(`${JSON.stringify(message)}\n`)
+  }
+  const leave = (message: string): void => {
+    end(message)
+    stop(child).catch(() => undefined)
   }
   child.on('error', () => end('the command could not be started'))
   child.on('exit', (code) => end(`the tool server ended with code ${code ?? 'none'}`))
@@ -51,7 +64,7 @@ export function createStdioConnection(config: UpstreamConfig, options: Connectio
     ring.push(chunk)
     config.onStderr?.(chunk)
   })
-  child.stdout.on('data', readLines(options, calls, write))
+  child.stdout.on('data', readLines(options, calls, write, leave))
   return {
     call: (request, callOptions) =>
       open
@@ -63,6 +76,7 @@ export function createStdioConnection(config: UpstreamConfig, options: Connectio
     },
     agree: () => undefined,
     isOpen: () => open,
+    isReady: () => open,
     stderr: () => ring.text(),
     close: () => {
       open = false
@@ -141,6 +155,7 @@ function readLines(
   options: ConnectionOptions,
   calls: PendingCalls,
   write: (message: JsonObject) => void,
+  leave: (message: string) => void,
 ): (chunk: Uint8Array) => void {
   // A line that cannot be read may have been the answer to any call, so that every call fails.
   const broken = (message: string): void => {
@@ -155,6 +170,7 @@ function readLines(
         broken('the tool server sent a message that cannot be read')
     },
     onBroken: broken,
+    onEndless: () => leave('the tool server sent a line without an end'),
   })
 }
 

@@ -34,7 +34,11 @@ export interface GatewayOptions {
   readonly pep: Pep
   readonly upstreams: readonly UpstreamConfig[]
   readonly clock: { now(): number }
-  readonly limits: { readonly messageBytes: number }
+  readonly limits: {
+    readonly messageBytes: number
+    /** Milliseconds that a server may take to answer a call; absent: for as long as the client waits. */
+    readonly answerMs?: number
+  }
   readonly onProblem?: (problem: Problem) => void
   /** Told of every list of tools that was read in a session, whole. */
   readonly onTools?: (upstream: string, tools: readonly SeenTool[]) => void

@@ -4,6 +4,7 @@
  */
 import { isJsonObject, UnavailableError, type JsonObject, type Reason } from '../../index.ts'
 import { findProgressId, type ServerMessage } from './message.ts'
+import type { Health } from './upstream-health.ts'
 
 /** The id is the connection's own, and so is the progress marker where one was asked for: an agent writes neither. */
 export interface OutgoingRequest {
@@ -33,11 +34,16 @@ export interface UpstreamConnection {
   agree(version: string): void
   /** False once the process or the session behind it has ended. It is never restarted. */
   isOpen(): boolean
+  /** False while a call would not reach the server: it has ended, or could not be reached again and again and is left alone. */
+  isReady(): boolean
   stderr(): string
   close(): Promise<void>
 }
 
 export interface ConnectionOptions {
+  /** Milliseconds that a call may take; absent: for as long as whoever asks waits. */
+  readonly answerMs?: number
+  readonly health?: Health
   /** Bytes of one message of the server. */
   readonly limit: number
   /** Called with `list_changed` notifications, whichever call they come with. */
