@@ -3,9 +3,10 @@
  * `unbearer grant create|list|show`.
  */
 import type { Grant } from '../core/grant.ts'
-import { isJsonObject } from '../core/json.ts'
+import { isJsonObject, type Json } from '../core/json.ts'
 import { fromRecord } from '../core/records.ts'
 import { toDisplay, toDisplayText } from '../server/display.ts'
+import type { GrantState } from '../server/grant-state.ts'
 import { callingOptions, toMemberText, toTable, toTime, type Answer, type Call, type Command } from './command.ts'
 import { callOnce, toAddress } from './control-client.ts'
 import { readYaml } from './read-yaml.ts'
@@ -44,7 +45,8 @@ export const grantCommands: readonly Command[] = [
     words: 'grant list',
     usage: '',
     summary: 'list the grants',
-    about: 'All grants that were issued, also those that have expired.',
+    about:
+      'All grants that were issued, with the state of each: valid, early, expired, revoked (by itself or by what is above it), cut.',
     example: 'unbearer grant list',
     options: OPTIONS,
     operands: [0, 0],
@@ -62,27 +64,40 @@ export const grantCommands: readonly Command[] = [
   },
 ]
 
+type Listed = Grant & { readonly state: GrantState }
+
 async function create(call: Call): Promise<Answer> {
   const grant = await readYaml(call.need('file'))
   const created = await callOnce(await toAddress(call, 'operator'), 'grant.create', { grant })
   const expires = isJsonObject(created) ? created['expires'] : undefined
   const until = typeof expires === 'number' ? toTime(expires) : ''
-  return { exit: 0, json: created, text: `issued grant ${toMemberText(created, 'id')}, valid until ${until}` }
+  const text = `issued grant ${toMemberText(created, 'id')}, valid until ${until}`
+  return { exit: 0, json: created, text: [text, ...toWarning(created)].join('\n') }
+}
+
+/** A tool that no manifest knows is no fault: it may come later. Mostly it is mistyped. */
+function toWarning(created: Json): readonly string[] {
+  const unknown = isJsonObject(created) ? created['unknown'] : undefined
+  if (!Array.isArray(unknown)) return []
+  return [`no manifest knows ${toDisplayText(unknown.join(', '))}: the grant is of no use for it until one does`]
 }
 
 async function list(call: Call): Promise<Answer> {
   const found = await callOnce(await toAddress(call, 'operator'), 'grant.list', {})
-  const grants = fromRecord<readonly Grant[]>({ value: found }) ?? []
-  const rows = grants.map(({ id, principal, actor, operations, issuedBy, expires }) => [
+  const grants = fromRecord<readonly Listed[]>({ value: found }) ?? []
+  const rows = grants.map(({ id, principal, actor, operations, issuedBy, expires, state }) => [
     id,
     toDisplayText(`${principal.type}/${principal.id}`),
     `${actor.slice(0, 12)}…`,
     toDisplayText(operations.map(({ upstream, tool }) => `${upstream}/${tool}`).join(', ')),
     issuedBy.role,
+    state,
     toTime(expires),
   ])
   const text =
-    rows.length === 0 ? 'no grants yet' : toTable(['id', 'principal', 'actor', 'operations', 'by', 'until'], rows)
+    rows.length === 0
+      ? 'no grants yet'
+      : toTable(['id', 'principal', 'actor', 'operations', 'by', 'state', 'until'], rows)
   return { exit: 0, json: found, text }
 }
 

@@ -124,7 +124,11 @@ async function configured(call: Call, name: string | undefined): Promise<Source>
   if (audience !== undefined)
     return { jsonl: audience.operations.map((operation) => JSON.stringify(toDescriptor(operation))).join('\n') }
   const upstream = config.upstreams.find((known) => known.name === name)
-  if (upstream === undefined) throw new ConfigError(`there is no upstream or audience \`${name}\` in the configuration`)
+  if (upstream === undefined) {
+    const names = [...config.upstreams, ...config.audiences].map((known) => `\`${known.name}\``).join(', ')
+    const there = names === '' ? 'it has none' : `it has ${names}`
+    throw new ConfigError(`there is no upstream or audience \`${name}\` in the configuration, ${there}`)
+  }
   return { upstream: toSource(config, upstream) }
 }
 

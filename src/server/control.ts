@@ -37,6 +37,7 @@ import { createCases } from './cases.ts'
 import { makeReport } from './report.ts'
 import { explain } from './explain/explain.ts'
 import type { IssuerKeyring } from './issuer-keys.ts'
+import { findUnknownTools, toGrantStates } from './grant-state.ts'
 import type { Keys } from './keys.ts'
 import type { ModeActs } from './modes.ts'
 import { toRevocationId } from './revocation-ids.ts'
@@ -241,11 +242,14 @@ function keyMethods({ services, admins, reload, issuerKeys }: Inside): readonly 
   ]
 }
 
-function grantMethods({ services: { delegations, grants, tasks } }: Inside): readonly Row[] {
+function grantMethods({ services, clock, manifest }: Inside): readonly Row[] {
+  const { delegations, grants, revocations, tasks } = services
   return [
-    row('grant.create', OPERATOR, ['grant'], async (params, by) =>
-      asJson(await grants.create(params.need('grant').value, by)),
-    ),
+    row('grant.create', OPERATOR, ['grant'], async (params, by) => {
+      const grant = await grants.create(params.need('grant').value, by)
+      const unknown = findUnknownTools(grant, manifest)
+      return { ...asJson(grant), ...(unknown.length === 0 ? {} : { unknown }) }
+    }),
     row('grant.open', ['host'], ['grant', 'subject_token', 'subject_token_type', 'salt'], async (params, by) => {
       const opening = {
         grant: params.need('grant').value,
@@ -258,7 +262,11 @@ function grantMethods({ services: { delegations, grants, tasks } }: Inside): rea
     row('grant.take', OPENERS, ['signed'], async (params, by) =>
       asJson(await delegations.take(readText(params.need('signed')), by)),
     ),
-    row('grant.list', OPERATOR, [], async () => (await grants.list()).map(asJson)),
+    row('grant.list', OPERATOR, [], async () => {
+      const all = await grants.list()
+      const states = toGrantStates({ grants: all, feed: revocations, now: clock.now() })
+      return all.map((grant, at) => ({ ...asJson(grant), state: states[at] ?? 'cut' }))
+    }),
     row('grant.show', OPERATOR, ['id'], async (params) => asJson(await grants.show(readText(params.need('id'))))),
     row('task.open', OPENERS, ['purpose', 'principal', 'actor', 'grant'], async (params, by) =>
       asJson(await tasks.open({ ...readOpening(params), openedBy: by })),
