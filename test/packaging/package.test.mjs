@@ -22,7 +22,7 @@ after(() => consumer?.remove())
 
 describe('the package', () => {
   it('ships what it runs, the policies and the reference, and nothing else', () => {
-    const known = /^(dist\/|policies\/|docs\/reference\/|(package\.json|LICENSE|README\.md)$)/
+    const known = /^(dist\/|policies\/|docs\/(reference|guide)\/|(package\.json|LICENSE|README\.md)$)/
     assert.deepEqual(
       consumer.files.filter((path) => !known.test(path)),
       [],

@@ -42,6 +42,9 @@ export interface Shell {
   close(): Promise<void>
 }
 
+/** What this shell says, when it comes to it, of a server that the page kills; a person sees it at their next prompt. */
+const KILLED = /^.*: line \d+: +\d+ Killed .*\n/gm
+
 /** One `bash` for the whole page: variables, folders and jobs in the background stay. `scratch` is outside of the page's folder. */
 export function openShell(cwd: string, scratch: string, env: NodeJS.ProcessEnv): Shell {
   const child = spawn('bash', ['--norc', '--noprofile'], {
@@ -60,7 +63,7 @@ export function openShell(cwd: string, scratch: string, env: NodeJS.ProcessEnv):
       writeFileSync(at('sh'), `trap 'echo $? >> ${at('failed')}' ERR\n${text}\ntrap - ERR\n`)
       await say(child, lines, `. ${at('sh')} > ${at('out')} 2>&1`)
       const failed = existsSync(at('failed')) ? readFileSync(at('failed'), 'utf8').trim().split('\n').map(Number) : []
-      return { shown: readFileSync(at('out'), 'utf8'), failed }
+      return { shown: readFileSync(at('out'), 'utf8').replaceAll(KILLED, ''), failed }
     },
     cwd: async () => say(child, lines, 'pwd'),
     async close() {
