@@ -170,8 +170,8 @@ export const REASONS: Readonly<Record<Reason, ReasonRow>> = {
   ),
   'intent.effect-mismatch': row(
     FORBIDDEN,
-    false,
-    'the call does more than its stated intent; make a call that does only what was said',
+    true,
+    'the call does more than its stated intent; make one that does only that, or state all that the tool counts as',
   ),
   'intent.object-mismatch': row(APPROVAL, true, 'the call touches things that its stated intent does not name; ' + ASK),
   'scope.unknown-tool': row(FORBIDDEN, false, 'this tool was not accepted by an operator'),

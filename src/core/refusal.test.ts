@@ -20,7 +20,7 @@ describe('toRefusal', () => {
       decision: 'deny',
       reason: 'intent.effect-mismatch',
       help: REASONS['intent.effect-mismatch'].help,
-      retry: false,
+      retry: true,
       entry: 'E1',
     })
   })
