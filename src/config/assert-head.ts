@@ -37,7 +37,7 @@ export async function assertHead({ store, head, vkey }: Place): Promise<void> {
   }
   if ((await store.log.size()) === 0) return
   throw new IntegrityError(
-    `the log has entries but its head outside the store (`audit.head` of the configuration) is gone; put back a copy of it, or ${ADVICE}`,
+    `the log has entries but its head outside the store is gone; put back a copy of it where \`audit.head\` says, or ${ADVICE}`,
   )
 }
 
