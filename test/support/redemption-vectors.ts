@@ -30,18 +30,18 @@ const PEP_KEY = jwkOf(
   '3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c',
   '4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb',
 )
-const AGENT_KEY = jwkOf(
+export const AGENT_KEY: PrivateJwk = jwkOf(
   'fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025',
   'c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7',
 )
 
-const NOW = 1_790_000_000
+export const NOW = 1_790_000_000
 const ISSUER = 'https://unbearer.example'
 const AUDIENCE = 'https://orders.example'
 const BODY = '{"amount":5}'
 const TYPE = 'application/json'
 const TARGET = '/orders/7/refund'
-const NONCE = 'AAAAAAAAAAAAAAAAAAAAAA.BBBBBBBBBBBBBBBBBBBBBB'
+export const NONCE = 'AAAAAAAAAAAAAAAAAAAAAA.BBBBBBBBBBBBBBBBBBBBBB'
 
 function toCredential(issuer: KeyPair, agent: KeyPair, digest: string, salt: string): string {
   return signJwt(issuer, ACTION_TYP, {
