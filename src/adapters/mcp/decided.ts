@@ -193,15 +193,46 @@ async function forward(input: DecidedInput, context: PerformContext): Promise<Up
   if (!held.connection.isReady()) throw toUpstreamDown()
   // Redeeming is the last thing before the action; one that nobody waits for any more is not begun.
   if (signal.aborted || context.signal.aborted) throw toAborted()
+  const { uri } = params
+  const subscribed = method === 'resources/subscribe' && typeof uri === 'string' ? uri : undefined
+  if (subscribed !== undefined && isFull(held.subscriptions, subscribed))
+    throw new RefusedError('system.quota', REASONS['system.quota'].help)
   const redemption = await context.redeem(toBody(method, params))
   if (!redemption.ok) throw new RefusedError(redemption.reason, REASONS[redemption.reason].help)
-  return held.connection.call(
-    { method, params },
-    {
-      signal: AbortSignal.any([signal, context.signal]),
-      onNotification: (notification) => relay(input, context, notification),
-    },
-  )
+  const call = async (): Promise<UpstreamAnswer> =>
+    held.connection.call(
+      { method, params },
+      {
+        signal: AbortSignal.any([signal, context.signal]),
+        onNotification: (notification) => relay(input, context, notification),
+      },
+    )
+  return subscribed === undefined ? call() : subscribe(held.subscriptions, subscribed, call)
+}
+
+/** So many resources one session may be told of. */
+const MOST_SUBSCRIPTIONS = 1024
+
+function isFull(subscriptions: ReadonlySet<string>, uri: string): boolean {
+  return subscriptions.size >= MOST_SUBSCRIPTIONS && !subscriptions.has(uri)
+}
+
+/** Known before the server is asked, which may tell of a change in the same breath as it answers. */
+async function subscribe(
+  subscriptions: Set<string>,
+  uri: string,
+  call: () => Promise<UpstreamAnswer>,
+): Promise<UpstreamAnswer> {
+  const isNew = !subscriptions.has(uri)
+  subscriptions.add(uri)
+  let isDone = false
+  try {
+    const answer = await call()
+    isDone = answer.member === 'result'
+    return answer
+  } finally {
+    if (isNew && !isDone) subscriptions.delete(uri)
+  }
 }
 
 /** Relayed with the marker that the agent chose; upstream there was one of ours. */

@@ -194,7 +194,7 @@ async function receive(
   }
   const disposition = toServerDisposition(message.method)
   if (message.kind === 'request') return answerServer(link, message.id, disposition === 'answer')
-  if (disposition === 'signal') onSignal(message.method)
+  if (disposition === 'signal') onSignal(message)
   if (disposition !== 'label' || !belongsTo(message, request)) return
   await options.onNotification?.(message).catch(() => {
     onProblem('system.indeterminate', 'a notification could not be labelled and was dropped')

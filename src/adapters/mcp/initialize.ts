@@ -7,7 +7,7 @@ import { createCatalogue, type Catalogue } from './catalogue.ts'
 import { createConnection } from './connect.ts'
 import { toBinding, toOwner, type McpSession } from './mcp-sessions.ts'
 import { refuse, toErrorText, toResultText, type ClientMessage, type JsonRpcId } from './message.ts'
-import { createSessionEvents, type SessionEvents } from './session-events.ts'
+import { createSessionEvents, toSignalText, type SessionEvents } from './session-events.ts'
 import type { GatewayInput, GatewayOptions, UpstreamConfig } from './types.ts'
 import type { Healths } from './upstream-health.ts'
 import type { UpstreamAnswer, UpstreamConnection } from './upstream.ts'
@@ -50,21 +50,22 @@ export async function initialize(given: InitializeInput): Promise<Initialized> {
 interface Opened {
   readonly connection: UpstreamConnection
   readonly catalogue: Catalogue
-  readonly signals: Set<string>
+  readonly subscriptions: Set<string>
   readonly events: SessionEvents
 }
 
 function open({ options, upstream, input, healths }: InitializeInput): Opened {
-  const signals = new Set<string>()
+  const subscriptions = new Set<string>()
   const events = createSessionEvents()
   let catalogue: Catalogue | undefined
   const connection = createConnection(upstream, {
     limit: options.limits.messageBytes,
     health: healths(upstream.name, toOwner(input.caller)),
     ...(options.limits.answerMs === undefined ? {} : { answerMs: options.limits.answerMs }),
-    onSignal: (method) => {
-      if (!events.tell(method)) signals.add(method)
-      if (method === 'notifications/tools/list_changed') catalogue?.forget()
+    onSignal: (message) => {
+      const text = toSignalText(message, subscriptions)
+      if (text !== undefined) events.tell(text)
+      if (message.method === 'notifications/tools/list_changed') catalogue?.forget()
     },
     onProblem: (reason, message) => options.onProblem?.({ upstream: upstream.name, reason, message }),
   })
@@ -73,7 +74,7 @@ function open({ options, upstream, input, healths }: InitializeInput): Opened {
     clock: options.clock,
     onList: (tools) => options.onTools?.(upstream.name, tools),
   })
-  return { connection, catalogue, signals, events }
+  return { connection, catalogue, subscriptions, events }
 }
 
 async function exchange({ options, upstream, input, message }: InitializeInput, opened: Opened): Promise<Initialized> {

@@ -29,8 +29,8 @@ export interface McpSession {
   readonly version: string
   /** What is under way, by id of the request. */
   readonly inFlight: Map<string, AbortController>
-  /** `list_changed` methods that the agent has not been told of. */
-  readonly signals: Set<string>
+  /** The resources whose updates it is told of. */
+  readonly subscriptions: Set<string>
   readonly events: SessionEvents
   lastUsed: number
 }

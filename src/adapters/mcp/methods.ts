@@ -44,7 +44,7 @@ const CLIENT_METHODS: ReadonlyMap<string, ClientMethod> = new Map([
   ['resources/subscribe', request('decide', ['uri'])],
   ['prompts/get', request('decide', ['name', 'arguments'])],
   ['completion/complete', request('decide', ['ref', 'argument', 'context'])],
-  ['resources/unsubscribe', request('refuse', [])],
+  ['resources/unsubscribe', request('pass', ['uri'])],
   ['tasks/get', request('refuse', [])],
   ['tasks/result', request('refuse', [])],
   ['tasks/list', request('refuse', [])],
@@ -63,14 +63,14 @@ export function findClientMethod(method: string): ClientMethod | undefined {
 
 /**
  * What a server may send on its own account. `label`: relayed once its content was labelled. `signal`: relayed without
- * its content. `answer`: answered by the gateway. `drop`: not relayed. `refuse`: a request, answered with an error.
+ * its content, an update of a resource only where the session subscribed to it. `answer`: answered by the gateway. `drop`: not relayed. `refuse`: a request, answered with an error.
  */
 export type ServerDisposition = 'label' | 'signal' | 'answer' | 'drop' | 'refuse'
 
 const SERVER_METHODS: ReadonlyMap<string, ServerDisposition> = new Map([
   ['notifications/progress', 'label'],
   ['notifications/message', 'label'],
-  ['notifications/resources/updated', 'label'],
+  ['notifications/resources/updated', 'signal'],
   ['notifications/tools/list_changed', 'signal'],
   ['notifications/resources/list_changed', 'signal'],
   ['notifications/prompts/list_changed', 'signal'],

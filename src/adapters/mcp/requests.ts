@@ -57,13 +57,12 @@ export function answerRequest(given: RequestInput): Promise<Response> {
   return reply.response
 }
 
-/** Tells the agent of `list_changed` before the next answer that can carry it. */
+/** Tells the agent what it could not be told on a stream before the next answer that can carry it. */
 function withSignals(held: McpSession, canCarry: boolean, reply: Reply): Reply {
   return {
     ...reply,
     finish: (message) => {
-      for (const method of canCarry ? held.signals : []) reply.notify(JSON.stringify({ jsonrpc: '2.0', method }))
-      if (canCarry) held.signals.clear()
+      for (const text of canCarry ? held.events.takeUntold() : []) reply.notify(text)
       reply.finish(message)
     },
   }
@@ -100,12 +99,31 @@ async function list({ options, held, input, message }: RequestInput): Promise<st
 async function pass({ held, message }: RequestInput, signal: AbortSignal): Promise<string> {
   const { id, method, params } = message
   const { level } = params
+  if (method === 'resources/unsubscribe') return unsubscribe(held, message, signal)
   if (method === 'logging/setLevel' && !(typeof level === 'string' && LOG_LEVELS.includes(level))) {
     return toErrorText(id, refuse('system.malformed'))
   }
   const sent = method === 'logging/setLevel' ? { level } : {}
   const answered = await held.connection.call({ method, params: sent }, { signal })
-  if (answered.member === 'result') return toResultText(id, {})
+  return answered.member === 'result' ? toResultText(id, {}) : toFailedText(id)
+}
+
+function toFailedText(id: JsonRpcId): string {
   const { mcp: code, help: text } = REASONS['system.upstream']
   return JSON.stringify({ jsonrpc: '2.0', id, error: { code, message: text } })
+}
+
+/** Only an address that was decided when it was subscribed to is sent: any other could carry something to the server. */
+async function unsubscribe(
+  { connection, subscriptions }: McpSession,
+  { id, method, params: { uri } }: RequestInput['message'],
+  signal: AbortSignal,
+): Promise<string> {
+  if (typeof uri !== 'string') return toErrorText(id, refuse('system.malformed'))
+  // Where nothing is subscribed to, that is how it stays.
+  if (!subscriptions.has(uri)) return toResultText(id, {})
+  const answered = await connection.call({ method, params: { uri } }, { signal })
+  if (answered.member === 'error') return toFailedText(id)
+  subscriptions.delete(uri)
+  return toResultText(id, {})
 }

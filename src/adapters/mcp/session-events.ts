@@ -1,16 +1,19 @@
 /**
  * @module
- * What a session is told outside of any answer: that a list changed, and nothing else, because nothing labels the rest. One
- * stream a session (MCP 2025-11-25, "Listening for Messages from the Server"); without one it comes with the next answer.
+ * What a session is told outside of any answer: that a list or a resource changed, and nothing else, because nothing labels the
+ * rest. One stream a session (MCP 2025-11-25, "Listening for Messages from the Server"); without one it comes with the next answer.
  */
 import { toEvent } from './reply.ts'
+import type { ServerNotification } from './upstream.ts'
 
 /** Events that are kept for a client that comes back. */
 const KEPT = 64
 
 export interface SessionEvents {
-  /** Tells it on the stream; false when there is none that is being read, so that it has to be told otherwise. */
-  tell(method: string): boolean
+  /** Tells it a message on the stream; where there is none that is being read it waits for `takeUntold`, once. */
+  tell(message: string): void
+  /** What could not be told on a stream, for whoever tells it otherwise. */
+  takeUntold(): readonly string[]
   /** Opens the stream, in the place of one that is open; first comes what was told after the event with this id. */
   open(lastEventId: string | null): Response
   close(): void
@@ -21,10 +24,26 @@ interface Told {
   readonly text: string
 }
 
+/**
+ * The message with which a session is told that something changed, without anything that a server wrote; undefined where it is
+ * told nothing. Of a resource within one that was subscribed to it is told that the one that it knows changed.
+ */
+export function toSignalText(
+  { method, params }: ServerNotification,
+  subscriptions: ReadonlySet<string>,
+): string | undefined {
+  if (method !== 'notifications/resources/updated') return JSON.stringify({ jsonrpc: '2.0', method })
+  const { uri: updated } = params
+  if (typeof updated !== 'string') return undefined
+  const uri = subscriptions.has(updated) ? updated : [...subscriptions].find((each) => updated.startsWith(`${each}/`))
+  return uri === undefined ? undefined : JSON.stringify({ jsonrpc: '2.0', method, params: { uri } })
+}
+
 /** Creates the events of one session. Does not promise that what was sent has arrived: a client resumes to make sure. */
 export function createSessionEvents(): SessionEvents {
   const encoder = new TextEncoder()
   const kept: Told[] = []
+  const untold = new Set<string>()
   let last = 0
   let stream: ReadableStreamDefaultController<Uint8Array> | undefined
   const close = (): void => {
@@ -32,17 +51,26 @@ export function createSessionEvents(): SessionEvents {
     stream = undefined
     open?.close()
   }
+  const tell = (message: string): void => {
+    // A server that announces without end fills no memory: what is not read is told once, with the next answer.
+    if (stream === undefined || (stream.desiredSize ?? 0) <= 0) {
+      untold.add(message)
+      return
+    }
+    last += 1
+    const text = `id: ${last}\n${toEvent(message)}`
+    kept.push({ id: last, text })
+    if (kept.length > KEPT) kept.shift()
+    stream.enqueue(encoder.encode(text))
+  }
+  const takeUntold = (): readonly string[] => {
+    const taken = [...untold]
+    untold.clear()
+    return taken
+  }
   return {
-    tell: (method) => {
-      // A server that announces without end fills no memory: what is not read is told once, with the next answer.
-      if (stream === undefined || (stream.desiredSize ?? 0) <= 0) return false
-      last += 1
-      const text = `id: ${last}\n${toEvent(JSON.stringify({ jsonrpc: '2.0', method }))}`
-      kept.push({ id: last, text })
-      if (kept.length > KEPT) kept.shift()
-      stream.enqueue(encoder.encode(text))
-      return true
-    },
+    tell,
+    takeUntold,
     open: (lastEventId) => {
       close()
       const seen = /^\d{1,15}$/u.test(lastEventId ?? '') ? Number(lastEventId) : last
@@ -62,6 +90,7 @@ export function createSessionEvents(): SessionEvents {
         },
         { highWaterMark: KEPT },
       )
+      for (const message of takeUntold()) tell(message)
       return new Response(body, { headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-store' } })
     },
     close,

@@ -183,7 +183,7 @@ function receive(
   if (message.kind === 'response') return calls.settle(message)
   const disposition = toServerDisposition(message.method)
   if (message.kind === 'request') return write(toServerAnswer(message.id, disposition === 'answer'))
-  if (disposition === 'signal') options.onSignal(message.method)
+  if (disposition === 'signal') options.onSignal(message)
   if (disposition === 'label') calls.notify(message)
 }
 

@@ -46,8 +46,8 @@ export interface ConnectionOptions {
   readonly health?: Health
   /** Bytes of one message of the server. */
   readonly limit: number
-  /** Called with `list_changed` notifications, whichever call they come with. */
-  readonly onSignal: (method: string) => void
+  /** Called with notifications that something changed, whichever call they come with, and with those that come with none. */
+  readonly onSignal: (message: ServerNotification) => void
   readonly onProblem: (reason: Reason, message: string) => void
 }
 
