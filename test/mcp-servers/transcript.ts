@@ -90,14 +90,14 @@ async function call(
   const { tool, args, intent = INTENT } = each
   const name = JSON.stringify(each)
   const given = isGuarded ? { unbearer_intent: intent, ...args } : args
-  const progress: Json[] = []
   if ('cancelAfter' in each) {
     const signal = AbortSignal.timeout(each.cancelAfter)
     await step(name, async () => open.call(tool, given, { signal }).catch(() => ({ isCancelled: signal.aborted })))
     return
   }
-  const options = each.follow === true ? { onprogress: (seen: unknown) => progress.push(toPlain(seen)) } : {}
-  await step(name, async () => ({ result: await open.call(tool, given, options), progress }))
+  // Progress is asked for and read from what was received: the SDK forgets the last of it when the answer comes with it.
+  const options = each.follow === true ? { onprogress: () => undefined } : {}
+  await step(name, async () => open.call(tool, given, options))
 }
 
 function toFault(fault: unknown): Json {
