@@ -67,5 +67,5 @@ function toIssuer({ jwks, keys: file, ...rule }: EventsConfig['receive'][number]
   }
   const { issuer } = rule
   const found = createOutsideJwks({ issuer, clock, fetchDocument: fetchJson, ...(jwks === undefined ? {} : { jwks }) })
-  return { ...rule, findKey: async (kid, alg) => found.find(kid, alg) }
+  return { ...rule, findKey: async (kid, alg) => found.findSurely(kid, alg) }
 }

@@ -45,6 +45,8 @@ export interface Grant {
     readonly role: 'operator' | 'principal' | 'host'
     readonly jkt: string
     readonly issuer?: string
+    /** When `issuer` vouched for the principal, in milliseconds: what it says of a time before that is not about this grant. */
+    readonly vouchedAt?: number
   }
   /** Milliseconds since the epoch. */
   readonly notBefore: number

@@ -51,7 +51,7 @@ export async function narrow(options: NarrowingOptions, narrowing: Narrowing): P
   const tasks = (await listAll<Task>(options.store, TASK_PREFIX)).filter(
     (task) => task.expires > options.now() && isMeant(task.openedAt) && isOfNamed(rule, named, task, agent),
   )
-  const grants = named.session === undefined ? await findGrants(options, narrowing, isMeant) : []
+  const grants = named.session === undefined ? await findGrants(options, narrowing) : []
   const all: readonly Narrowed[] = [
     ...stopped,
     ...grants.map(({ id }) => ({ dimension: 'grant' as const, id })),
@@ -72,17 +72,19 @@ function isOfNamed(rule: EventIssuer, { principals, session }: Named, task: Task
   return isOwn(rule, task.principal)
 }
 
-/** Those that rest on the word of this very issuer. What an operator or the principal granted does not. */
+/**
+ * Those that rest on the word of this very issuer: given before the event, by its own clock, however late the event comes and
+ * whenever the grant begins. What an operator or the principal granted does not.
+ */
 async function findGrants(
   { grants, now }: NarrowingOptions,
-  { rule, named }: Narrowing,
-  isMeant: (at: number) => boolean,
+  { rule, named, issuedAt }: Narrowing,
 ): Promise<readonly Grant[]> {
   if (named.principals.length === 0) return []
   return (await grants.list()).filter(
     (grant) =>
       grant.expires > now() &&
-      isMeant(grant.notBefore) &&
+      (grant.issuedBy.vouchedAt ?? 0) <= issuedAt &&
       grant.issuedBy.issuer === rule.issuer &&
       named.principals.includes(toComparable(grant.principal)),
   )

@@ -24,7 +24,7 @@ import { toSignOutWrites } from './sign-outs.ts'
 
 /** An issuer of events, and where its keys are. */
 export interface TrustedEventIssuer extends EventIssuer {
-  /** Throws `UnavailableError` when the issuer cannot be asked. */
+  /** Throws `UnavailableError` when the issuer cannot be asked: an event is never refused for good because of that. */
   readonly findKey: (kid: string | undefined, alg: OutsideAlgorithm) => Promise<OutsideKey | undefined>
 }
 
@@ -39,40 +39,94 @@ export interface ReceiverOptions extends Omit<NarrowingOptions, 'now'> {
 export type ReceiveEvent = (received: ReceivedRequest) => Promise<Response>
 
 const TYPE = 'application/secevent+jwt'
+/** Longer ones are not even decoded, nor held while keys are fetched. */
+const MOST_BYTES = 16_384
+/** Events of one issuer that may wait for their turn; more of them are sent again. */
+const MOST_WAITING = 64
+/** How often what anybody can bring about is reported, at most, in milliseconds. */
+const REPORT_MS = 60_000
 /** How many that are too old to come again go with each that is received. */
 const SWEEP = 16
+
+interface Receiving extends ReceiverOptions {
+  /** Runs one after the other: each looks through tasks and grants. Undefined: too many of this issuer wait already. */
+  readonly inTurn: (issuer: string, run: () => Promise<Response>) => Promise<Response> | undefined
+  /** For faults of which a caller is the cause that nobody knows. */
+  readonly reportSeldom: (fault: unknown) => void
+}
 
 /**
  * Answers 202 for what was received and has done what it asks for, also where that is nothing; 400 with the words of RFC 8935
  * §2.4; 503 when it could not be judged or recorded, and should come again. Never throws. Never says whether a subject is known.
+ * What is not verified waits for nobody and keeps nobody waiting.
  */
 export function createEventReceiver(options: ReceiverOptions): ReceiveEvent {
-  let tail: Promise<unknown> = Promise.resolve()
+  const receiving: Receiving = {
+    ...options,
+    inTurn: createTurns(),
+    reportSeldom: createSeldom((fault) => options.report('events', fault)),
+  }
   return async (received) => {
-    // One after the other: each looks through tasks and grants.
-    const turn = tail.then(async () => receive(options, received))
-    tail = turn.catch(() => undefined)
-    try {
-      return await turn
-    } catch (fault) {
-      options.report('events', fault)
-      options.counted('system.indeterminate')
-      return Response.json({ error: 'temporarily_unavailable' }, { status: 503, headers: { 'retry-after': '30' } })
-    }
+    const verified = await verify(receiving, received)
+    if (verified instanceof Response) return verified
+    const answer = receiving.inTurn(verified.rule.issuer, async () => {
+      try {
+        return await take(receiving, verified)
+      } catch (fault) {
+        options.report('events', fault)
+        return unavailable(options)
+      }
+    })
+    return answer ?? unavailable(options)
   }
 }
 
-async function receive(options: ReceiverOptions, { header, body }: ReceivedRequest): Promise<Response> {
+function createTurns(): Receiving['inTurn'] {
+  let tail: Promise<unknown> = Promise.resolve()
+  const waiting = new Map<string, number>()
+  return (issuer, run) => {
+    const before = waiting.get(issuer) ?? 0
+    if (before >= MOST_WAITING) return undefined
+    waiting.set(issuer, before + 1)
+    const turn = tail.then(run).finally(() => waiting.set(issuer, (waiting.get(issuer) ?? 1) - 1))
+    tail = turn
+    return turn
+  }
+}
+
+function createSeldom(report: (fault: unknown) => void): (fault: unknown) => void {
+  let last = -Infinity
+  return (fault) => {
+    const now = performance.now()
+    if (now - last < REPORT_MS) return
+    last = now
+    report(fault)
+  }
+}
+
+interface Verified {
+  readonly rule: TrustedEventIssuer
+  readonly event: SecurityEvent
+}
+
+async function verify(options: Receiving, { header, body }: ReceivedRequest): Promise<Verified | Response> {
   const type = [header('content-type') ?? []].flat()
-  const compact = Buffer.from(body).toString('latin1')
-  if (type.length !== 1 || type[0]?.split(';')[0]?.trim().toLowerCase() !== TYPE)
+  if (type.length !== 1 || type[0]?.split(';')[0]?.trim().toLowerCase() !== TYPE || body.length > MOST_BYTES)
     return fail(options, 'invalid_request')
+  const compact = Buffer.from(body).toString('latin1')
   const found = findEventRule(options.issuers, compact)
   if (!found.ok) return fail(options, found.fault)
   const { rule, kid, alg } = found.header
-  const verdict = verifyEvent(found.header, await rule.findKey(kid, alg), compact, options.clock.now())
-  if (!verdict.ok) return fail(options, verdict.fault)
-  const { event } = verdict
+  try {
+    const verdict = verifyEvent(found.header, await rule.findKey(kid, alg), compact, options.clock.now())
+    return verdict.ok ? { rule, event: verdict.event } : fail(options, verdict.fault)
+  } catch (fault) {
+    options.reportSeldom(fault)
+    return unavailable(options)
+  }
+}
+
+async function take(options: ReceiverOptions, { rule, event }: Verified): Promise<Response> {
   const key = eventRecord(Math.floor(event.issuedAt / 1000), hashOf([event.issuer, event.jti]))
   const [before] = await options.store.get([key])
   if (before !== undefined) return accepted()
@@ -124,6 +178,11 @@ async function toSweep(store: Store, now: number): Promise<readonly Write[]> {
 
 function accepted(): Response {
   return new Response(null, { status: 202 })
+}
+
+function unavailable({ counted }: ReceiverOptions): Response {
+  counted('system.indeterminate')
+  return Response.json({ error: 'temporarily_unavailable' }, { status: 503, headers: { 'retry-after': '30' } })
 }
 
 const SAID: Readonly<Record<EventFault, string>> = {

@@ -89,7 +89,8 @@ async function openGrant(options: DelegationsOptions, opening: Opening, host: En
   if (host.role !== 'host') throw refused('identity.key-role')
   const { rule, subject } = await verifyOpening(options, opening)
   assertStanding(options, host.jkt, subject.principal, subject.issuedAt)
-  const issuedBy = { role: 'host', jkt: host.jkt, issuer: rule.issuer } as const
+  const { issuedAt: vouchedAt } = subject
+  const issuedBy = { role: 'host', jkt: host.jkt, issuer: rule.issuer, vouchedAt } as const
   const grant = parseWithin(rule.ceiling, opening.grant, subject.principal, await toParsing(options, issuedBy, true))
   const burns = subject.burnIds.map((id) => ({ domain: 'subject-token', id, expires: subject.expires + BURN_SLACK_MS }))
   return perform(options, async (read) => {

@@ -14,6 +14,11 @@ export interface OutsideJwks {
    * asked and what is known of it is too old to be believed.
    */
   find(kid: string | undefined, alg: OutsideAlgorithm): Promise<OutsideKey | undefined>
+  /**
+   * As `find`, and throws `UnavailableError` as well where the issuer has to be asked and was a moment ago: for whoever must not say
+   * no for good of a key that is younger than that.
+   */
+  findSurely(kid: string | undefined, alg: OutsideAlgorithm): Promise<OutsideKey | undefined>
 }
 
 export interface OutsideJwksOptions {
@@ -50,16 +55,29 @@ export function createOutsideJwks(options: OutsideJwksOptions): OutsideJwks {
     return asking
   }
   const mayAsk = (): boolean => asking !== undefined || !(Math.abs(clock.now() - askedAt) < AGAIN_MS)
+  const look = async (kid: string | undefined, alg: OutsideAlgorithm): Promise<Looked> => {
+    const isOld = known === undefined || !(Math.abs(clock.now() - known.at) < KEPT_MS)
+    if (isOld && !mayAsk()) throw new UnavailableError('the keys of the issuer could not be read a moment ago')
+    const current = isOld || known === undefined ? await refresh() : known
+    const key = findOutsideKey(current.keys, kid, alg)
+    if (key !== undefined || isOld) return { key, isSure: true }
+    if (!mayAsk()) return { key, isSure: false }
+    return { key: findOutsideKey((await refresh()).keys, kid, alg), isSure: true }
+  }
   return {
-    async find(kid, alg) {
-      const isOld = known === undefined || !(Math.abs(clock.now() - known.at) < KEPT_MS)
-      if (isOld && !mayAsk()) throw new UnavailableError('the keys of the issuer could not be read a moment ago')
-      const current = isOld || known === undefined ? await refresh() : known
-      const found = findOutsideKey(current.keys, kid, alg)
-      if (found !== undefined || !mayAsk()) return found
-      return findOutsideKey((await refresh()).keys, kid, alg)
+    find: async (kid, alg) => (await look(kid, alg)).key,
+    async findSurely(kid, alg) {
+      const { key, isSure } = await look(kid, alg)
+      if (!isSure) throw new UnavailableError('no such key of the issuer, which was asked a moment ago')
+      return key
     },
   }
+}
+
+interface Looked {
+  readonly key: OutsideKey | undefined
+  /** False: the issuer may have it by now. */
+  readonly isSure: boolean
 }
 
 /** The keys now, from where they are. Throws `UnavailableError` that says what is wrong with the issuer. */
