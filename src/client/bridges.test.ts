@@ -164,6 +164,30 @@ describe('over stdio', () => {
     expect(asked).toEqual(['POST', 'POST', 'GET', 'DELETE'])
   })
 
+  // Seen to fail: a line broken at U+2028, bytes that are not UTF-8 sent on as U+FFFD.
+  it('takes a line for what is between two line feeds, and nothing that is not UTF-8', async () => {
+    serveMcp(({ method, body }, response) => {
+      if (method !== 'POST') return void response.writeHead(405).end()
+      answer(response, 200, { jsonrpc: '2.0', id: 'a', result: { body } })
+    })
+    const call = CALL.replace('"x"', '"x\u2028y\u0085z"')
+    const broken = Buffer.concat([Buffer.from(CALL.slice(0, -3)), Buffer.from([0xff]), Buffer.from(CALL.slice(-3))])
+    const input = new PassThrough()
+    const output = new PassThrough()
+    const signing = createSigningFetch({ key: JWK, url: gateway.url })
+    const running = runStdioBridge({ url: gateway.url, fetch: signing, input, output })
+    input.write(`${INITIALIZE}\r\n`)
+    for (const byte of Buffer.from(`${call}\n`)) input.write(Uint8Array.of(byte))
+    input.write(broken)
+    input.end(`\n\uFEFF${CALL}`)
+    await running
+    const said = String(output.read()).trim().split('\n')
+    expect(said.filter((line) => line.includes('-32700'))).toHaveLength(1)
+    expect(said.filter((line) => line.includes('system.malformed'))).toHaveLength(1)
+    expect(gateway.log.filter(({ method, target }) => method === 'POST' && target !== '/session')).toHaveLength(2)
+    expect(said.join('')).toContain('x\u2028y\u0085z')
+  })
+
   it('answers for a gateway that refuses or is away, and only what asked', async () => {
     gateway.respond = (_request, response) =>
       answer(response, 401, { error: 'invalid_token', reason: 'identity.revoked' })

@@ -3,7 +3,6 @@
  * The stdio side of `unbearer connect`: a client that speaks MCP over stdin and stdout reaches a gateway over streamable HTTP,
  * signed, without knowing of either. Messages pass as they are.
  */
-import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 
 import { InputError, RefusedError, UnbearerError } from '../core/errors.ts'
@@ -11,7 +10,11 @@ import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import { parseJson } from '../core/parse-json.ts'
 import { REASONS, type Reason } from '../core/reasons.ts'
 import { readEventData } from './event-stream.ts'
+import { readMessageLines } from './message-lines.ts'
 import { toAnsweredReason, type Fetch } from './send.ts'
+
+/** Bytes of a message that go on at all: the most that any gateway can be configured to take (`limits.messageBytes`). */
+const LARGEST = 67_108_864
 
 export interface StdioBridgeOptions {
   /** The MCP endpoint of the gateway. */
@@ -56,7 +59,12 @@ export async function runStdioBridge(options: StdioBridgeOptions): Promise<void>
     reopening: undefined,
   }
   const pending = new Set<Promise<void>>()
-  for await (const line of createInterface({ input: options.input, crlfDelay: Number.POSITIVE_INFINITY })) {
+  for await (const read of readMessageLines(options.input, LARGEST)) {
+    if (!read.ok) {
+      writeError(bridge, null, toRefusal(read.reason))
+      continue
+    }
+    const { line } = read
     if (line.trim() === '') continue
     const done = relay(bridge, line)
     pending.add(done)
