@@ -18,6 +18,7 @@ import {
   type PerformContext,
   type Refusal,
   type Task,
+  UnbearerError,
 } from '../../index.ts'
 import { toMethodHash, type ListedTool } from './catalogue.ts'
 import { toUpstreamDown } from './connect.ts'
@@ -92,11 +93,12 @@ async function toAction({ held, message, options }: DecidedInput): Promise<Actio
   let listed: ListedTool | undefined
   try {
     listed = (await held.catalogue.current()).tools.get(name)
-  } catch {
+  } catch (fault) {
+    const why = fault instanceof UnbearerError ? `: ${fault.message}` : ''
     options.onProblem?.({
       upstream: held.upstream.name,
       reason: 'system.upstream',
-      message: 'the tools could not be listed',
+      message: `the tools could not be listed${why}`,
     })
     return refuse('system.upstream')
   }
