@@ -167,8 +167,8 @@ describe('over stdio', () => {
   // Seen to fail: a line broken at U+2028, bytes that are not UTF-8 sent on as U+FFFD.
   it('takes a line for what is between two line feeds, and nothing that is not UTF-8', async () => {
     serveMcp(({ method, body }, response) => {
-      if (method !== 'POST') return void response.writeHead(405).end()
-      answer(response, 200, { jsonrpc: '2.0', id: 'a', result: { body } })
+      if (method !== 'POST') response.writeHead(405).end()
+      else answer(response, 200, { jsonrpc: '2.0', id: 'a', result: { body } })
     })
     const call = CALL.replace('"x"', '"x\u2028y\u0085z"')
     const broken = Buffer.concat([Buffer.from(CALL.slice(0, -3)), Buffer.from([0xff]), Buffer.from(CALL.slice(-3))])

@@ -56,24 +56,24 @@ describe('at the listener, a body', () => {
       method: 'POST',
       headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream' },
     })
-    let status: number | undefined
+    const ended: { status?: number | undefined; gone: boolean } = { gone: false }
     sent.on('response', (response) => {
-      status = response.statusCode
+      ended.status = response.statusCode
+      ended.gone = true
       response.resume()
     })
-    let gone = false
-    sent.on('error', () => (gone = true)).on('close', () => (gone = true))
+    sent.on('error', () => (ended.gone = true)).on('close', () => (ended.gone = true))
     const chunk = Buffer.alloc(MIB, ' ')
     let taken = 0
-    for (; taken < total && !gone && status === undefined; taken += chunk.byteLength) {
+    for (; taken < total && !ended.gone; taken += chunk.byteLength) {
       if (!sent.write(chunk)) await Promise.race([once(sent, 'drain'), once(sent, 'close')]).catch(() => undefined)
     }
-    if (!gone && status === undefined) {
+    if (!ended.gone) {
       sent.end()
       await Promise.race([once(sent, 'response'), once(sent, 'close')]).catch(() => undefined)
     }
     sent.destroy()
-    return { status, taken }
+    return { status: ended.status, taken }
   }
 
   it('of a hundred megabytes is cut off, whatever length it announces', async () => {

@@ -48,35 +48,46 @@ function sign(idp: Pick<OutsideIssuer, 'key'>, iss: string, at: number, sub = 'a
   )
 }
 
-describe('an event on its way', () => {
-  async function stage(): Promise<{ on: Installation; idp: OutsideIssuer }> {
-    const idp = await createOutsideIssuer()
-    closers.push(async () => idp.close())
-    const yaml = `trust:
+async function stage(): Promise<{ on: Installation; idp: OutsideIssuer }> {
+  const idp = await createOutsideIssuer()
+  closers.push(async () => idp.close())
+  const yaml = `trust:
   issuers:
     - { issuer: '${idp.url}', audience: ${AUDIENCE}, grants: { operations: [{ tool: desk/read_record }] } }
 events:
   receive:
     - { issuer: '${idp.url}', audience: '${EVENTS}' }
 `
-    const on = await createInstallation({ upstream: { url: 'http://127.0.0.1:9/mcp' }, store: 'sqlite', yaml })
-    closers.push(async () => on.close())
-    return { on, idp }
-  }
+  const on = await createInstallation({ upstream: { url: 'http://127.0.0.1:9/mcp' }, store: 'sqlite', yaml })
+  closers.push(async () => on.close())
+  return { on, idp }
+}
 
-  async function push(on: Installation, body: string): Promise<number> {
-    const headers = { 'content-type': 'application/secevent+jwt' }
-    const response = await fetch(new URL('/events', on.origin), { method: 'POST', body, headers })
-    await response.text()
-    return response.status
-  }
+async function push(on: Installation, body: string): Promise<number> {
+  const headers = { 'content-type': 'application/secevent+jwt' }
+  const response = await fetch(new URL('/events', on.origin), { method: 'POST', body, headers })
+  await response.text()
+  return response.status
+}
 
-  async function open(on: Installation, proof: string, more: JsonObject = {}): Promise<string> {
-    const params = { grant: { actor: 'agent', ...more }, subject_token: proof, subject_token_type: 'id-token' }
-    const opened: Json = await on.control('host', 'grant.open', params)
-    return String(isJsonObject(opened) ? opened['id'] : undefined)
-  }
+async function open(on: Installation, proof: string, more: JsonObject = {}): Promise<string> {
+  const params = { grant: { actor: 'agent', ...more }, subject_token: proof, subject_token_type: 'id-token' }
+  const opened: Json = await on.control('host', 'grant.open', params)
+  const id = isJsonObject(opened) ? opened['id'] : undefined
+  if (typeof id !== 'string') throw new Error('no grant was opened')
+  return id
+}
 
+const readHeader = (name: string): string | undefined =>
+  name === 'content-type' ? 'application/secevent+jwt' : undefined
+
+async function send(receive: ReceiveEvent, compact: string): Promise<number> {
+  const body = Buffer.from(compact)
+  const response = await receive({ method: 'POST', target: '/events', header: readHeader, body })
+  return response.status
+}
+
+describe('an event on its way', () => {
   it('has its effect however late it comes, and however late a grant begins', async () => {
     const { on, idp } = await stage()
     const now = seconds()
@@ -150,12 +161,6 @@ describe('whoever can reach the endpoint', () => {
     })
   }
 
-  const send = async (receive: ReceiveEvent, compact: string): Promise<number> => {
-    const header = (name: string): string | undefined =>
-      name === 'content-type' ? 'application/secevent+jwt' : undefined
-    const response = await receive({ method: 'POST', target: '/events', header, body: Buffer.from(compact) })
-    return response.status
-  }
   const at = (): number => Math.floor(plane.clock.now() / 1000)
 
   it('keeps nobody waiting with what nobody signed, and nothing large is held', async () => {
