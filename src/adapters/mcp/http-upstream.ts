@@ -4,10 +4,11 @@
  * no secret follows one; each stream answers only the request that opened it.
  */
 import { setTimeout as wait } from 'node:timers/promises'
-import { UnavailableError, type JsonObject } from '../../index.ts'
+import { InvariantError, UnavailableError, type JsonObject } from '../../index.ts'
 import { findProgressId, parseServerMessage, toIdKey, toServerAnswer, type ServerMessage } from './message.ts'
 import { toServerDisposition } from './methods.ts'
-import { readEvents, readText } from './sse.ts'
+import { listenToServer, readAnswerStream, type StreamOptions } from './server-stream.ts'
+import { readText } from './sse.ts'
 import type { UpstreamConfig } from './types.ts'
 import {
   createNumbering,
@@ -32,11 +33,13 @@ interface Link {
   mcpSessionId?: string
   version?: string
   open: boolean
+  /** Aborted when it closes. */
+  readonly ending: AbortController
 }
 
 /** Creates the connection; nothing is sent before the first call. */
 export function createHttpConnection(config: HttpConfig, options: ConnectionOptions): UpstreamConnection {
-  const link: Link = { config, options, open: true }
+  const link: Link = { config, options, open: true, ending: new AbortController() }
   const number = createNumbering()
   return {
     call: (request, callOptions) => call(link, number(request), callOptions),
@@ -44,6 +47,7 @@ export function createHttpConnection(config: HttpConfig, options: ConnectionOpti
       const message = { jsonrpc: '2.0', method, ...(params === undefined ? {} : { params }) }
       const response = await post(link, message, AbortSignal.timeout(30_000))
       await response.body?.cancel()
+      if (method === 'notifications/initialized') listen(link)
     },
     agree: (version) => {
       link.version = version
@@ -58,6 +62,7 @@ export function createHttpConnection(config: HttpConfig, options: ConnectionOpti
 async function close(link: Link): Promise<void> {
   const wasOpen = link.open
   link.open = false
+  link.ending.abort()
   if (!wasOpen || link.mcpSessionId === undefined) return
   const signal = AbortSignal.timeout(COURTESY)
   const asked = async (): Promise<void> => {
@@ -99,6 +104,27 @@ async function postAuthorized(link: Link, body: string, signal: AbortSignal): Pr
   await response.body?.cancel()
   authorizer.reject(headers.get('authorization') ?? '')
   return send(await toHeaders(link))
+}
+
+/** What a server says outside of any call. Sessions that are not listened to are as good, but for what is not said to them. */
+function listen(link: Link): void {
+  const onData = async (data: string): Promise<void> => {
+    const message = data === '' ? undefined : parseServerMessage(data)
+    if (message !== undefined && message.kind !== 'response') return receive(link, message)
+    if (data !== '') link.options.onProblem('system.upstream', 'the tool server sent what nobody asked for')
+  }
+  listenToServer({ ...toStreamOptions(link, link.ending.signal), onData }).catch(() => undefined)
+}
+
+function toStreamOptions(link: Link, signal: AbortSignal): StreamOptions {
+  const open: StreamOptions['open'] = async (lastEventId, until) => {
+    const headers = await toHeaders(link)
+    headers.delete('content-type')
+    headers.set('accept', 'text/event-stream')
+    if (lastEventId !== undefined) headers.set('last-event-id', lastEventId)
+    return fetch(link.config.url, { headers, redirect: 'error', signal: until })
+  }
+  return { open, limit: link.options.limit, signal }
 }
 
 /** Learns from it whether the server can be reached. */
@@ -167,15 +193,15 @@ async function readStream(
   request: NumberedRequest,
   options: CallOptions,
 ): Promise<UpstreamAnswer> {
-  for await (const data of readEvents(response.body, link.options.limit)) {
-    // An event without data primes a stream for resumption, which this version does not use.
+  for await (const data of readAnswerStream(response, toStreamOptions(link, options.signal))) {
+    // An event without data primes a stream for resumption.
     if (data === '') continue
     const message = parseServerMessage(data)
     if (message === undefined) throw new UnavailableError('the tool server sent a message that cannot be read')
     if (isAnswerTo(message, request)) return message
     await receive(link, message, request, options)
   }
-  throw new UnavailableError('the tool server ended the stream without an answer')
+  throw new InvariantError('a stream of a server that ended without a fault')
 }
 
 function isAnswerTo(message: ServerMessage | undefined, request: NumberedRequest): message is UpstreamAnswer {
@@ -185,8 +211,8 @@ function isAnswerTo(message: ServerMessage | undefined, request: NumberedRequest
 async function receive(
   link: Link,
   message: ServerMessage,
-  request: NumberedRequest,
-  options: CallOptions,
+  request?: NumberedRequest,
+  options?: CallOptions,
 ): Promise<void> {
   const { onProblem, onSignal } = link.options
   if (message.kind === 'response') {
@@ -195,8 +221,8 @@ async function receive(
   const disposition = toServerDisposition(message.method)
   if (message.kind === 'request') return answerServer(link, message.id, disposition === 'answer')
   if (disposition === 'signal') onSignal(message)
-  if (disposition !== 'label' || !belongsTo(message, request)) return
-  await options.onNotification?.(message).catch(() => {
+  if (disposition !== 'label' || request === undefined || !belongsTo(message, request)) return
+  await options?.onNotification?.(message).catch(() => {
     onProblem('system.indeterminate', 'a notification could not be labelled and was dropped')
   })
 }

@@ -8,6 +8,8 @@ import type { ServerNotification } from './upstream.ts'
 
 /** Events that are kept for a client that comes back. */
 const KEPT = 64
+/** Messages that may wait for a client without a stream: one for each resource that it can subscribe to, and more. */
+const UNTOLD = 2048
 
 export interface SessionEvents {
   /** Tells it a message on the stream; where there is none that is being read it waits for `takeUntold`, once. */
@@ -54,7 +56,7 @@ export function createSessionEvents(): SessionEvents {
   const tell = (message: string): void => {
     // A server that announces without end fills no memory: what is not read is told once, with the next answer.
     if (stream === undefined || (stream.desiredSize ?? 0) <= 0) {
-      untold.add(message)
+      if (untold.size < UNTOLD) untold.add(message)
       return
     }
     last += 1

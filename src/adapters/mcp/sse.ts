@@ -21,13 +21,21 @@ export async function readText(body: Body, limit: number): Promise<string> {
   return text + decode(decoder)
 }
 
+/** Where a stream is, so that it can be taken up there again; written to by `readEvents`. */
+export interface Cursor {
+  /** The id of the last event that was read; absent: none had one. */
+  id?: string
+  /** Milliseconds before the stream should be asked for again. */
+  retryMs?: number
+}
+
 /**
  * The data of each event of type `message`, in order. An event that the end cuts off is dropped. Throws
  * `UnavailableError` for an event past `limit` characters and for what is not UTF-8.
  */
-export async function* readEvents(body: Body, limit: number): AsyncGenerator<string> {
+export async function* readEvents(body: Body, limit: number, cursor: Cursor = {}): AsyncGenerator<string> {
   const decoder = new TextDecoder('utf-8', { fatal: true })
-  const events = createEventReader(limit)
+  const events = createEventReader(limit, cursor)
   for await (const chunk of body ?? []) yield* events(decode(decoder, chunk))
   yield* events(decode(decoder))
 }
@@ -43,9 +51,13 @@ function decode(decoder: Decoder, chunk?: Uint8Array): string {
 interface EventState {
   type: string
   data: string[]
+  id?: string
 }
 
-function createEventReader(limit: number): (chunk: string) => string[] {
+/** Longer ones would not fit into the header that repeats them. */
+const ID_LENGTH = 1024
+
+function createEventReader(limit: number, cursor: Cursor): (chunk: string) => string[] {
   let carry = ''
   let isHalf = false
   let size = 0
@@ -66,7 +78,7 @@ function createEventReader(limit: number): (chunk: string) => string[] {
     for (const line of lines) {
       size = line === '' ? 0 : size + line.length
       if (size > limit) throw tooLarge()
-      const data = readLine(event, line)
+      const data = readLine(event, line, cursor)
       if (data !== undefined) done.push(data)
     }
     if (size + carry.length > limit) throw tooLarge()
@@ -79,9 +91,13 @@ function tooLarge(): UnavailableError {
 }
 
 /** Feeds one line; returns the data of the event that an empty line ends. */
-function readLine(event: EventState, line: string): string | undefined {
+function readLine(event: EventState, line: string, cursor: Cursor): string | undefined {
   if (line === '') {
-    const { type, data } = event
+    const { type, data, id } = event
+    // An event that was cut off is not behind us.
+    if (id === '') delete cursor.id
+    else if (id !== undefined) cursor.id = id
+    delete event.id
     event.type = ''
     event.data = []
     return data.length > 0 && (type === '' || type === 'message') ? data.join('\n') : undefined
@@ -91,5 +107,12 @@ function readLine(event: EventState, line: string): string | undefined {
   const value = colon < 0 ? '' : line.slice(colon + 1).replace(/^ /u, '')
   if (field === 'data') event.data.push(value)
   if (field === 'event') event.type = value
+  if (field === 'id' && isHeaderText(value)) event.id = value
+  if (field === 'retry' && /^\d{1,9}$/u.test(value)) cursor.retryMs = Number(value)
   return undefined
+}
+
+/** Printable, because it goes into a header. */
+function isHeaderText(value: string): boolean {
+  return value.length <= ID_LENGTH && /^[\x21-\x7e]*$/u.test(value)
 }
