@@ -51,6 +51,7 @@ export interface OpenClient {
 }
 
 export type Sdk = 'v1' | 'v2'
+export const SDKS: readonly Sdk[] = ['v1', 'v2']
 
 /** Connects a client of an SDK. `modules` is where SDK v2 is installed. */
 export async function openClient(sdk: Sdk, modules: string, way: Way): Promise<OpenClient> {

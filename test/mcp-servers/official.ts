@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import type { JsonObject } from '../../src/index.ts'
-import type { Step } from './transcript.ts'
+import { openClient, type Sdk, type Way } from './clients.ts'
+import { record, type Step, type Transcript } from './transcript.ts'
 
 export interface Official {
   readonly name: string
@@ -179,5 +180,30 @@ export function createPlace(): Place {
       cpSync(first, dir, { recursive: true })
     },
     remove: () => rmSync(root, { recursive: true, force: true }),
+  }
+}
+
+/** What starts it over stdio. */
+export function toCommand({ name, arguments: toArguments }: Official, modules: string, { dir }: Place): string[] {
+  return [process.execPath, join(modules, '.bin', `mcp-server-${name}`), ...toArguments(dir)]
+}
+
+export interface PlayAt {
+  readonly official: Official
+  readonly sdk: Sdk
+  readonly modules: string
+  readonly place: Place
+  readonly way: Way
+  readonly isGuarded?: boolean
+}
+
+/** Plays the script of a server from the beginning. */
+export async function playAt({ official, sdk, modules, place, way, isGuarded = false }: PlayAt): Promise<Transcript> {
+  place.reset()
+  const open = await openClient(sdk, modules, way)
+  try {
+    return await record(open, official.script(place.dir), { isGuarded })
+  } finally {
+    await open.close()
   }
 }

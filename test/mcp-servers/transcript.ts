@@ -121,7 +121,7 @@ function withoutMarker(params: Json): Json {
   return rest
 }
 
-/** Without what is another each time: clocks, also inside of what is encoded. */
+/** Without what is another each time: clocks and random ids, also inside of what is encoded. */
 export function withoutClocks(value: Json): Json {
   if (typeof value === 'string') return mask(value)
   if (Array.isArray(value)) return value.map(withoutClocks)
@@ -139,5 +139,6 @@ export function withoutClocks(value: Json): Json {
 function mask(text: string): string {
   return text
     .replaceAll(/\d{1,2}:\d\d:\d\d [AP]M/gu, 'TIME')
+    .replaceAll(/[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}/gu, 'ID')
     .replaceAll(/^(created|modified|accessed): .*$/gmu, '$1: TIME')
 }
