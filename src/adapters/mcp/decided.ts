@@ -21,7 +21,11 @@ import {
   UnbearerError,
 } from '../../index.ts'
 import { toMethodHash, type ListedTool } from './catalogue.ts'
+import { ANSWERS, isQuestion, takeRetry, toAbout, toQuestions, toRetryParams } from './asked.ts'
 import { toUpstreamDown } from './connect.ts'
+import { toEnvelope } from './envelope.ts'
+import { agreesWithParams, toParamHeaders } from './mcp-headers.ts'
+import type { RequestStates } from './request-state.ts'
 import { takeIntent } from './intent.ts'
 import type { McpSession } from './mcp-sessions.ts'
 import {
@@ -29,6 +33,7 @@ import {
   refuse,
   toErrorText,
   toRefusedResultText,
+  toResultText,
   type ClientMessage,
   type JsonRpcId,
 } from './message.ts'
@@ -40,7 +45,10 @@ import { toAborted, type ServerNotification, type UpstreamAnswer } from './upstr
 
 export interface DecidedInput {
   readonly options: GatewayOptions
+  readonly states: RequestStates
   readonly held: McpSession
+  /** Those of the request; in the later era they repeat arguments. */
+  readonly headers: Headers
   readonly caller: Caller
   readonly message: ClientMessage & { readonly id: JsonRpcId }
   readonly reply: Reply
@@ -54,6 +62,12 @@ interface Action {
   readonly body: ActionBody
   readonly descriptorHash?: string
   readonly intent?: IntentClaim
+  /** What a question of the server to this call is bound to. */
+  readonly about: string
+  /** What the server gave with its question. */
+  readonly state?: string
+  /** Headers that repeat arguments. */
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 /** Answers a decided request on `reply`. Throws only for our own bugs. */
@@ -62,7 +76,7 @@ export async function answerDecided(input: DecidedInput): Promise<void> {
   if ('reason' in action) return input.reply.finish(toRefusedText(input.message, action))
   let seen: UpstreamAnswer | undefined
   const perform: Perform = async (context) => {
-    seen = withoutOwnWords(await forward(input, context))
+    seen = withoutOwnWords(await forward(input, action, context))
     const failed = seen.member === 'error' || seen.value['isError'] === true
     return { output: seen.value, failed }
   }
@@ -70,12 +84,21 @@ export async function answerDecided(input: DecidedInput): Promise<void> {
   if (input.signal.aborted) return input.reply.abandon()
   if (enforced.kind === 'refused') return input.reply.finish(toRefusedText(input.message, enforced.refusal))
   if (seen === undefined) throw new InvariantError('performed without an answer')
-  input.reply.finish(toAnswerText(input.message.id, seen, enforced.output))
+  const { output } = enforced
+  const isAsked = input.message.era === 'stateless' && seen.member === 'result' && isQuestion(output)
+  input.reply.finish(isAsked ? toAskedText(input, action, output) : toAnswerText(input.message.id, seen, output))
+}
+
+function toAskedText({ options, states, held, message }: DecidedInput, { about }: Action, output: JsonObject): string {
+  const asked = toQuestions(output, message.params, states, about)
+  if (asked.ok) return toResultText(message.id, asked.result)
+  options.onProblem?.({ upstream: held.upstream.name, reason: 'policy.denied', message: asked.why })
+  return toRefusedText(message, { ...refuse('policy.denied'), help: asked.why })
 }
 
 /** A refused call of a tool is a result; of any other method, an error. */
 export function toRefusedText(message: DecidedInput['message'], refusal: Refusal): string {
-  return message.method === 'tools/call' ? toRefusedResultText(message.id, refusal) : toErrorText(message.id, refusal)
+  return message.method === 'tools/call' ? toRefusedResultText(message, refusal) : toErrorText(message.id, refusal)
 }
 
 /** The text as it was received when nothing in it was rewritten, so that no number is rounded on the way. */
@@ -85,9 +108,25 @@ function toAnswerText(id: JsonRpcId, seen: UpstreamAnswer, output: Json): string
   return `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"${seen.member}":${text}}`
 }
 
-async function toAction({ held, message, options }: DecidedInput): Promise<Action | Refusal> {
+/** With the answers to a question of the server where the client brings them: they are decided like everything else. */
+async function toAction(input: DecidedInput): Promise<Action | Refusal> {
+  const action = await toPlainAction(input)
+  if ('reason' in action || input.message.era === 'sessions') return action
+  const retried = takeRetry(input.message.params, input.states, action.about)
+  if (retried === 'malformed') return refuse('system.malformed')
+  if (retried === undefined) return action
+  const { body } = action
+  const given = isJsonObject(body['arguments']) ? body['arguments'] : {}
+  return {
+    ...action,
+    body: { ...body, arguments: { ...given, [ANSWERS]: retried.answers } },
+    ...(retried.state === undefined ? {} : { state: retried.state }),
+  }
+}
+
+async function toPlainAction({ held, headers, message, options }: DecidedInput): Promise<Action | Refusal> {
   const { method, params } = message
-  if (method !== 'tools/call') return toMethodAction(method, params)
+  if (method !== 'tools/call') return toMethodAction(held, method, params)
   const { name, arguments: given = {} } = params
   if (typeof name !== 'string' || !isJsonObject(given)) return refuse('system.malformed')
   let listed: ListedTool | undefined
@@ -104,21 +143,28 @@ async function toAction({ held, message, options }: DecidedInput): Promise<Actio
   }
   if (listed !== undefined && !listed.usable) return refuse('scope.unknown-tool')
   const { rest, intent } = takeIntent(given)
+  const schema = listed?.descriptor['inputSchema']
+  if (Object.hasOwn(rest, ANSWERS) || !agreesWithParams(headers, schema, rest)) return refuse('system.malformed')
+  const body = { method, name, arguments: rest }
   return {
     tool: name,
-    body: { method, name, arguments: rest },
+    body,
+    about: toAbout(held.binding, body),
+    ...(message.era === 'stateless' ? { headers: toParamHeaders(schema, rest) } : {}),
     ...(listed?.hash === undefined ? {} : { descriptorHash: listed.hash }),
     ...(intent === undefined ? {} : { intent }),
   }
 }
 
 /** Methods without a schema carry the intent in `_meta`. */
-function toMethodAction(method: string, params: JsonObject): Action {
-  const { _meta, ...rest } = params
+function toMethodAction({ binding }: McpSession, method: string, params: JsonObject): Action {
+  const { _meta, inputResponses: _answers, requestState: _state, ...rest } = params
   const { intent } = takeIntent(isJsonObject(_meta) ? _meta : {})
+  const body = { method, arguments: rest }
   return {
     tool: method,
-    body: { method, arguments: rest },
+    body,
+    about: toAbout(binding, body),
     descriptorHash: toMethodHash(method),
     ...(intent === undefined ? {} : { intent }),
   }
@@ -169,28 +215,37 @@ function toAudience(upstream: string): string {
   return `urn:unbearer:upstream:${encodeURIComponent(upstream)}`
 }
 
-/** The params that an action is forwarded as. Of `_meta` only the progress marker survives: the rest was not decided. */
-function toParams(body: ActionBody, original: JsonObject): JsonObject {
+/**
+ * The params that an action is forwarded as. Of `_meta` only the progress marker and the envelope of the later era survive: the rest
+ * was not decided.
+ */
+function toParams({ message: { params, era } }: DecidedInput, { state }: Action, body: ActionBody): JsonObject {
   const { method, name, arguments: given } = body
   if (!isJsonObject(given)) throw new InvariantError('an action of MCP without arguments')
-  const progressId = findProgressId(original)
-  const meta = progressId === undefined ? {} : { _meta: { progressToken: progressId } }
-  return method === 'tools/call' ? { name, arguments: given, ...meta } : { ...given, ...meta }
+  const progressId = findProgressId(params)
+  const meta = {
+    ...(era === 'stateless' ? toEnvelope(params) : {}),
+    ...(progressId === undefined ? {} : { progressToken: progressId }),
+  }
+  const [own, retry] = toRetryParams(given, state)
+  const more = { ...retry, ...(Object.keys(meta).length === 0 ? {} : { _meta: meta }) }
+  return method === 'tools/call' ? { name, arguments: own, ...more } : { ...own, ...more }
 }
 
 /** The action that a receiver of these params would see. */
 function toBody(method: string, params: JsonObject): ActionBody {
-  const { _meta, ...rest } = params
-  return method === 'tools/call'
-    ? { method, name: rest['name'], arguments: rest['arguments'] }
-    : { method, arguments: rest }
+  const { _meta, requestState: _state, inputResponses: answers, ...rest } = params
+  const more = answers === undefined ? {} : { [ANSWERS]: answers }
+  if (method !== 'tools/call') return { method, arguments: { ...rest, ...more } }
+  const { name, arguments: given } = rest
+  return { method, name, arguments: isJsonObject(given) ? { ...given, ...more } : given }
 }
 
-async function forward(input: DecidedInput, context: PerformContext): Promise<UpstreamAnswer> {
+async function forward(input: DecidedInput, action: Action, context: PerformContext): Promise<UpstreamAnswer> {
   const { held, message, signal } = input
   const { method } = message
   if (context.body['method'] !== method) throw new InvariantError('the decided action has another method')
-  const params = toParams(context.body, message.params)
+  const params = toParams(input, action, context.body)
   // What cannot reach the server is not begun: its outcome is known, and an approval of it is not spent.
   if (!held.connection.isReady()) throw toUpstreamDown()
   // Redeeming is the last thing before the action; one that nobody waits for any more is not begun.
@@ -203,7 +258,7 @@ async function forward(input: DecidedInput, context: PerformContext): Promise<Up
   if (!redemption.ok) throw new RefusedError(redemption.reason, REASONS[redemption.reason].help)
   const call = async (): Promise<UpstreamAnswer> =>
     held.connection.call(
-      { method, params },
+      { method, params, ...(action.headers === undefined ? {} : { headers: action.headers }) },
       {
         signal: AbortSignal.any([signal, context.signal]),
         onNotification: (notification) => relay(input, context, notification),

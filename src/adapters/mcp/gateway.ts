@@ -5,12 +5,15 @@
  * `handle`.
  */
 import { ConfigError } from '../../index.ts'
-import { refuseEra } from './era.ts'
+import { findVersion, SESSION_VERSIONS, STATELESS_VERSION } from './envelope.ts'
+import { refuseHeaders, refuseVersion } from './era.ts'
 import { initialize } from './initialize.ts'
 import { createMcpSessions, toBinding, toOwner, type McpSession, type McpSessions } from './mcp-sessions.ts'
-import { parseClientMessage, refuse, toErrorText, toIdKey, type ClientMessage } from './message.ts'
+import { parseClientMessage, refuse, toErrorText, toIdKey, type ClientMessage, type ParsedClient } from './message.ts'
 import { parseAccept, toJsonResponse } from './reply.ts'
 import { answerRequest } from './requests.ts'
+import { createRequestStates, type RequestStates } from './request-state.ts'
+import { holdStateless, toStatelessBinding, type Opened } from './stateless.ts'
 import { createHealths, type Healths } from './upstream-health.ts'
 import type { GatewayInput, GatewayOptions, McpGateway, UpstreamConfig } from './types.ts'
 
@@ -27,6 +30,9 @@ interface Plane {
   readonly upstreams: ReadonlyMap<string, UpstreamConfig>
   readonly sessions: McpSessions
   readonly healths: Healths
+  readonly states: RequestStates
+  /** Connections of the later era that are being opened. */
+  readonly opening: Map<string, Promise<Opened>>
   /** The newest session of each upstream, for what it wrote to stderr. */
   readonly newest: Map<string, McpSession>
 }
@@ -41,6 +47,8 @@ export function createMcpGateway(options: GatewayOptions): McpGateway {
     upstreams: toUpstreams(options.upstreams),
     sessions: createMcpSessions(options.clock, (task) => options.pep.isStopped?.(task) === true),
     healths: createHealths(options.clock),
+    states: createRequestStates(options.clock),
+    opening: new Map(),
     newest: new Map(),
   }
   return {
@@ -114,11 +122,12 @@ async function post(plane: Plane, upstream: UpstreamConfig, input: GatewayInput)
   if (early !== undefined) return early
   const parsed = parseClientMessage(input.body)
   if (!parsed.ok) {
-    return toJsonResponse(toErrorText(parsed.id, refuse(parsed.reason)), parsed.id === undefined ? 400 : 200)
+    return toJsonResponse(toErrorText(parsed.id, refuse(parsed.reason)), toStatus(parsed))
   }
   const { message } = parsed
-  const elsewhere = refuseEra(input.request, message)
-  if (elsewhere !== undefined) return elsewhere
+  const unlike = refuseHeaders(input.request, message)
+  if (unlike !== undefined) return unlike
+  if (message.era === 'stateless') return answerStateless(plane, upstream, input, message)
   if (message.method === 'initialize') return open(plane, upstream, input, message)
   const held = findHeld(plane, input)
   if (held instanceof Response) return held
@@ -127,7 +136,35 @@ async function post(plane: Plane, upstream: UpstreamConfig, input: GatewayInput)
     return toJsonResponse(toErrorText(message.id, refuse('system.malformed')), 400)
   }
   if (message.id === undefined) return takeNotification(held, message)
-  return answerRequest({ options: plane.options, held, input, message: { ...message, id: message.id } })
+  return answerRequest({ ...plane, held, input, message: { ...message, id: message.id } })
+}
+
+/** In the later era a status says it too; in the earlier one 404 would say that there is no such session. */
+function toStatus({ id, era, reason }: Extract<ParsedClient, { ok: false }>): number {
+  if (id === undefined) return 400
+  return era === 'stateless' && reason === 'system.unknown-method' ? 404 : 200
+}
+
+async function answerStateless(
+  plane: Plane,
+  upstream: UpstreamConfig,
+  input: GatewayInput,
+  message: ClientMessage,
+): Promise<Response> {
+  const requested = findVersion(message.params)
+  if (requested !== STATELESS_VERSION)
+    return refuseVersion(message, requested, [STATELESS_VERSION, ...SESSION_VERSIONS])
+  const given = { ...plane, upstream, input, message }
+  const { id } = message
+  if (id === undefined) {
+    const held = plane.sessions.findBound(toStatelessBinding(given))
+    return held === undefined ? new Response(null, { status: 202 }) : takeNotification(held, message)
+  }
+  const opened = await holdStateless(given)
+  if (!opened.ok) return opened.toResponse(message)
+  const { held } = opened
+  plane.newest.set(upstream.name, held)
+  return answerRequest({ ...plane, held, input, message: { ...message, id } })
 }
 
 /** What is refused before the body is looked at. */

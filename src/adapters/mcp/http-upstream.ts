@@ -5,6 +5,7 @@
  */
 import { setTimeout as wait } from 'node:timers/promises'
 import { InvariantError, UnavailableError, type JsonObject } from '../../index.ts'
+import { STATELESS_VERSION } from './envelope.ts'
 import { findProgressId, parseServerMessage, toIdKey, toServerAnswer, type ServerMessage } from './message.ts'
 import { toServerDisposition } from './methods.ts'
 import { listenToServer, readAnswerStream, type StreamOptions } from './server-stream.ts'
@@ -16,6 +17,7 @@ import {
   type CallOptions,
   type ConnectionOptions,
   type NumberedRequest,
+  type OutgoingRequest,
   type ServerNotification,
   type UpstreamAnswer,
   type UpstreamConnection,
@@ -73,8 +75,9 @@ async function close(link: Link): Promise<void> {
   await asked().catch(() => undefined)
 }
 
-async function toHeaders(link: Link): Promise<Headers> {
+async function toHeaders(link: Link, own: OutgoingRequest['headers'] = {}): Promise<Headers> {
   const headers = new Headers(link.config.headers)
+  for (const [name, value] of Object.entries(own)) headers.set(name, value)
   headers.set('content-type', 'application/json')
   headers.set('accept', 'application/json, text/event-stream')
   if (link.mcpSessionId !== undefined) headers.set('mcp-session-id', link.mcpSessionId)
@@ -86,24 +89,54 @@ async function toHeaders(link: Link): Promise<Headers> {
 
 /** Posts one message. Rejects for every status outside 2xx, whose body is not read. */
 async function post(link: Link, message: JsonObject, signal: AbortSignal): Promise<Response> {
-  if (!link.open) throw new UnavailableError('the session with the tool server has ended')
-  const response = await postAuthorized(link, JSON.stringify(message), signal)
-  if (response.ok) return response
-  await response.body?.cancel()
+  const response = await postAuthorized(link, { body: JSON.stringify(message), signal })
+  return response.ok ? response : leave(link, response)
+}
+
+async function leave(link: Link, response: Response): Promise<never> {
+  if (!response.bodyUsed) await response.body?.cancel()
   if (response.status === 404 && link.mcpSessionId !== undefined) link.open = false
   throw new UnavailableError(`the tool server answered with status ${response.status}`)
 }
 
+/** A request that was refused with a status and said why in the words of JSON-RPC (MCP 2026-07-28, "Error Handling"). */
+async function readRefusal(link: Link, response: Response, request: NumberedRequest): Promise<UpstreamAnswer> {
+  const isText = (response.status === 400 || response.status === 404) && toType(response) === 'application/json'
+  const message = isText ? parseServerMessage(await readText(response.body, link.options.limit)) : undefined
+  if (isAnswerTo(message, request) && message.member === 'error') return message
+  // A server of the earlier era has many words for what comes without a session.
+  if (request.method === 'server/discover' && UNKNOWN.has(response.status)) return toUnknown(response, request)
+  return leave(link, response)
+}
+
+const UNKNOWN: ReadonlySet<number> = new Set([400, 404, 405, 406, 415])
+
+async function toUnknown(response: Response, { id }: NumberedRequest): Promise<UpstreamAnswer> {
+  if (!response.bodyUsed) await response.body?.cancel()
+  return { kind: 'response', id, member: 'error', value: { code: -32_601, message: 'unknown' }, text: '' }
+}
+
+function toType(response: Response): string | undefined {
+  return response.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase()
+}
+
+interface Outgoing {
+  readonly body: string
+  readonly signal: AbortSignal
+  readonly own?: OutgoingRequest['headers']
+}
+
 /** One that was not let in did nothing: it is sent once more under another token, where there can be another one. */
-async function postAuthorized(link: Link, body: string, signal: AbortSignal): Promise<Response> {
+async function postAuthorized(link: Link, { body, signal, own }: Outgoing): Promise<Response> {
+  if (!link.open) throw new UnavailableError('the session with the tool server has ended')
   const { authorizer } = link.config
   const send = async (headers: Headers): Promise<Response> => reach(link, { headers, body, signal })
-  const headers = await toHeaders(link)
+  const headers = await toHeaders(link, own)
   const response = await send(headers)
   if (response.status !== 401 || authorizer === undefined) return response
   await response.body?.cancel()
   authorizer.reject(headers.get('authorization') ?? '')
-  return send(await toHeaders(link))
+  return send(await toHeaders(link, own))
 }
 
 /** What a server says outside of any call. Sessions that are not listened to are as good, but for what is not said to them. */
@@ -142,7 +175,10 @@ async function reach({ config, options }: Link, init: RequestInit): Promise<Resp
 async function call(link: Link, request: NumberedRequest, options: CallOptions): Promise<UpstreamAnswer> {
   const { id, method, params } = request
   try {
-    const response = await post(link, { jsonrpc: '2.0', id, method, params }, options.signal)
+    const body = JSON.stringify({ jsonrpc: '2.0', id, method, params })
+    const own = request.headers === undefined ? {} : { own: request.headers }
+    const response = await postAuthorized(link, { body, signal: options.signal, ...own })
+    if (!response.ok) return await readRefusal(link, response, request)
     if (method === 'initialize') keepSessionId(link, response.headers.get('mcp-session-id'))
     return await readAnswer(link, response, request, options)
   } catch (error) {
@@ -163,8 +199,8 @@ function toFault(error: unknown): UnavailableError {
 }
 
 async function cancel(link: Link, { id, method }: NumberedRequest): Promise<void> {
-  // MCP: a client must not cancel `initialize`.
-  if (method === 'initialize') return
+  // MCP: a client must not cancel `initialize`; in the later era the end of the connection says it.
+  if (method === 'initialize' || link.version === STATELESS_VERSION) return
   const message = { jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: id } }
   const asked = post(link, message, AbortSignal.timeout(COURTESY)).then((response) => response.body?.cancel())
   await Promise.race([asked.catch(() => undefined), wait(COURTESY, undefined, { ref: false })])
@@ -176,7 +212,7 @@ async function readAnswer(
   request: NumberedRequest,
   options: CallOptions,
 ): Promise<UpstreamAnswer> {
-  const type = response.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase()
+  const type = toType(response)
   if (type === 'text/event-stream') return readStream(link, response, request, options)
   if (type === 'application/json') {
     const message = parseServerMessage(await readText(response.body, link.options.limit))

@@ -5,7 +5,9 @@
 import { isJsonObject, RefusedError, UnavailableError, type JsonObject, type Mode, type Task } from '../../index.ts'
 import { createCatalogue, type Catalogue } from './catalogue.ts'
 import { createConnection } from './connect.ts'
+import { findServed, toVersionText } from './era.ts'
 import { toBinding, toOwner, type McpSession } from './mcp-sessions.ts'
+import { SERVER_CAPABILITIES, toFlags, toImplementation, toPlain } from './plain-words.ts'
 import { refuse, toErrorText, toResultText, type ClientMessage, type JsonRpcId } from './message.ts'
 import { createSessionEvents, toSignalText, type SessionEvents } from './session-events.ts'
 import type { GatewayInput, GatewayOptions, UpstreamConfig } from './types.ts'
@@ -15,12 +17,15 @@ import type { UpstreamAnswer, UpstreamConnection } from './upstream.ts'
 /** Milliseconds for a server to start and answer. */
 const PATIENCE = 60_000
 
-export interface InitializeInput {
+export interface ConnectionInput {
   readonly options: GatewayOptions
   readonly upstream: UpstreamConfig
   readonly input: GatewayInput
-  readonly message: ClientMessage & { readonly id: JsonRpcId }
   readonly healths: Healths
+}
+
+export interface InitializeInput extends ConnectionInput {
+  readonly message: ClientMessage & { readonly id: JsonRpcId }
 }
 
 export type Initialized =
@@ -29,7 +34,7 @@ export type Initialized =
 
 /** Opens a connection and a task. Never throws; a connection that came to nothing is closed. */
 export async function initialize(given: InitializeInput): Promise<Initialized> {
-  const opened = open(given)
+  const opened = openConnection(given)
   try {
     return await exchange(given, opened)
   } catch (fault) {
@@ -54,11 +59,15 @@ interface Opened {
   readonly events: SessionEvents
 }
 
-function open({ options, upstream, input, healths }: InitializeInput): Opened {
+/** A connection that nothing was sent on yet, with what belongs to it. `adapt` makes it one of another era. */
+export function openConnection(
+  { options, upstream, input, healths }: ConnectionInput,
+  adapt: (connection: UpstreamConnection) => UpstreamConnection = (connection) => connection,
+): Opened {
   const subscriptions = new Set<string>()
   const events = createSessionEvents()
   let catalogue: Catalogue | undefined
-  const connection = createConnection(upstream, {
+  const made = createConnection(upstream, {
     limit: options.limits.messageBytes,
     health: healths(upstream.name, toOwner(input.caller)),
     ...(options.limits.answerMs === undefined ? {} : { answerMs: options.limits.answerMs }),
@@ -69,6 +78,7 @@ function open({ options, upstream, input, healths }: InitializeInput): Opened {
     },
     onProblem: (reason, message) => options.onProblem?.({ upstream: upstream.name, reason, message }),
   })
+  const connection = adapt(made)
   catalogue = createCatalogue({
     connection,
     clock: options.clock,
@@ -83,7 +93,12 @@ async function exchange({ options, upstream, input, message }: InitializeInput, 
   const params = toInitializeParams(message.params)
   const answer = await connection.call({ method: message.method, params }, { signal })
   const version = answer.value['protocolVersion']
-  if (answer.member === 'error' || typeof version !== 'string' || !PLAIN.test(version)) {
+  const served = answer.member === 'error' ? findServed(answer.value) : undefined
+  if (served !== undefined) {
+    await connection.close()
+    return { ok: false, text: toVersionText(message, params['protocolVersion'], served) }
+  }
+  if (answer.member === 'error' || toPlain(version) === undefined || typeof version !== 'string') {
     await connection.close()
     return { ok: false, text: toErrorText(message.id, refuse('system.upstream')) }
   }
@@ -100,6 +115,7 @@ async function exchange({ options, upstream, input, message }: InitializeInput, 
       owner: toOwner(input.caller),
       task,
       version,
+      era: 'sessions',
     },
   }
 }
@@ -130,33 +146,6 @@ function toInitializeText(id: JsonRpcId, answer: UpstreamAnswer, mode: Mode): st
     capabilities: toFlags(capabilities, SERVER_CAPABILITIES),
     serverInfo: toImplementation(serverInfo),
   })
-}
-
-/** One word of a bounded length: names, versions. */
-const PLAIN = /^[\w.:/@+-]{1,64}$/u
-const SERVER_CAPABILITIES: readonly string[] = ['tools', 'resources', 'prompts', 'logging', 'completions']
-const FLAGS: readonly string[] = ['listChanged', 'subscribe']
-
-function toPlain(value: JsonObject[string]): string | undefined {
-  return typeof value === 'string' && PLAIN.test(value) ? value : undefined
-}
-
-/** Known capabilities with their known switches. */
-function toFlags(value: JsonObject[string], known: readonly string[]): JsonObject {
-  const given = isJsonObject(value) ? value : {}
-  const found = known.filter((name) => isJsonObject(given[name]))
-  return Object.fromEntries(
-    found.map((name) => {
-      const own = given[name]
-      const flags = FLAGS.filter((flag) => isJsonObject(own) && typeof own[flag] === 'boolean')
-      return [name, Object.fromEntries(flags.map((flag) => [flag, isJsonObject(own) && own[flag] === true]))]
-    }),
-  )
-}
-
-function toImplementation(value: JsonObject[string]): JsonObject {
-  const { name, version } = isJsonObject(value) ? value : {}
-  return { name: toPlain(name) ?? 'unnamed', version: toPlain(version) ?? '0' }
 }
 
 function without(value: JsonObject[string], keys: readonly string[]): JsonObject {

@@ -6,6 +6,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Caller, Task } from '../../index.ts'
 import type { Catalogue } from './catalogue.ts'
+import type { Era } from './envelope.ts'
 import type { SessionEvents } from './session-events.ts'
 import type { UpstreamConfig } from './types.ts'
 import type { UpstreamConnection } from './upstream.ts'
@@ -19,6 +20,7 @@ const OWNER_LIMIT = 100
 
 export interface McpSession {
   readonly id: string
+  readonly era: Era
   readonly upstream: UpstreamConfig
   readonly binding: string
   readonly owner: string
@@ -39,9 +41,13 @@ export interface McpSessions {
   /** Reserves a place for a key; false when it has too many or all are taken. Given up by `add` or by `forgo`. */
   reserve(owner: string): boolean
   forgo(owner: string): void
+  /** As `reserve`; what has no session that somebody would miss makes room, the one that was used longest ago. */
+  reserveOrEvict(owner: string): Promise<boolean>
   add(made: Omit<McpSession, 'id' | 'inFlight' | 'lastUsed'>): McpSession
   /** The session, if this caller on this route may use it. */
   find(id: string, binding: string): McpSession | undefined
+  /** The connection of the later era for this binding. */
+  findBound(binding: string): McpSession | undefined
   remove(held: McpSession): Promise<void>
   close(): Promise<void>
 }
@@ -79,12 +85,22 @@ export function createMcpSessions(clock: { now(): number }, isStopped: (task: Ta
     Promise.allSettled([...held.values()].filter(isToGo).map(remove)).catch(() => undefined)
   }
   const timer = setInterval(sweep, SWEEP).unref()
+  const reserve = (owner: string): boolean => {
+    const owners = [...[...held.values()].filter((each) => !isToGo(each)).map((each) => each.owner), ...reserved]
+    const isFree = owners.length < LIMIT && owners.filter((each) => each === owner).length < OWNER_LIMIT
+    if (isFree) reserved.push(owner)
+    return isFree
+  }
   return {
-    reserve: (owner) => {
-      const owners = [...[...held.values()].filter((each) => !isToGo(each)).map((each) => each.owner), ...reserved]
-      const isFree = owners.length < LIMIT && owners.filter((each) => each === owner).length < OWNER_LIMIT
-      if (isFree) reserved.push(owner)
-      return isFree
+    reserve,
+    reserveOrEvict: async (owner) => {
+      if (reserve(owner)) return true
+      const [oldest] = [...held.values()]
+        .filter((each) => each.era === 'stateless' && each.owner === owner && each.inFlight.size === 0)
+        .toSorted((one, other) => one.lastUsed - other.lastUsed)
+      if (oldest === undefined) return false
+      await remove(oldest)
+      return reserve(owner)
     },
     forgo: release,
     add: (made) => {
@@ -98,6 +114,11 @@ export function createMcpSessions(clock: { now(): number }, isStopped: (task: Ta
       const found = held.get(id)
       if (found === undefined || found.binding !== binding || isOver(found)) return undefined
       found.lastUsed = clock.now()
+      return found
+    },
+    findBound: (binding) => {
+      const found = [...held.values()].find((each) => each.binding === binding && !isOver(each))
+      if (found !== undefined) found.lastUsed = clock.now()
       return found
     },
     remove,

@@ -14,6 +14,7 @@ import {
   type Reason,
   type Refusal,
 } from '../../index.ts'
+import { toEra, type Era } from './envelope.ts'
 import { ENVELOPE, findClientMethod, type ClientMethod } from './methods.ts'
 
 export type JsonRpcId = string | number
@@ -23,12 +24,13 @@ export interface ClientMessage {
   readonly id?: JsonRpcId
   readonly method: string
   readonly params: JsonObject
+  readonly era: Era
   readonly row: ClientMethod
 }
 
 export type ParsedClient =
   | { readonly ok: true; readonly message: ClientMessage }
-  | { readonly ok: false; readonly reason: Reason; readonly id?: JsonRpcId }
+  | { readonly ok: false; readonly reason: Reason; readonly era?: Era; readonly id?: JsonRpcId }
 
 export type ServerMessage =
   | {
@@ -55,17 +57,18 @@ export function parseClientMessage(body: Uint8Array): ParsedClient {
 
 function toClientMessage(value: JsonObject): ParsedClient {
   const id = isJsonRpcId(value['id']) ? value['id'] : undefined
-  const no = (reason: Reason): ParsedClient => ({ ok: false, reason, ...(id === undefined ? {} : { id }) })
+  const era = isJsonObject(value['params']) ? toEra(value['params']) : 'sessions'
+  const no = (reason: Reason): ParsedClient => ({ ok: false, reason, era, ...(id === undefined ? {} : { id }) })
   if (!isEnvelope(value) || (value['id'] !== undefined && id === undefined)) return no('system.malformed')
   const { method, params = {} } = value
   // A client answers only requests of a server, and none is ever relayed to it.
   if (value['result'] !== undefined || value['error'] !== undefined) return no('system.unknown-method')
   if (typeof method !== 'string' || !isJsonObject(params)) return no('system.malformed')
-  const row = findClientMethod(method)
+  const row = findClientMethod(era, method)
   if (row === undefined || row.disposition === 'refuse') return no('system.unknown-method')
   if ((row.kind === 'request') !== (id !== undefined)) return no('system.malformed')
   if (!Object.keys(params).every((key) => key === '_meta' || row.params.includes(key))) return no('system.malformed')
-  return { ok: true, message: { ...(id === undefined ? {} : { id }), method, params, row } }
+  return { ok: true, message: { ...(id === undefined ? {} : { id }), method, params, era, row } }
 }
 
 /** Parses one message of a server; undefined when it cannot be read without doubt. Never throws. */
@@ -145,7 +148,12 @@ export function toErrorText(id: JsonRpcId | undefined, refusal: Refusal): string
 }
 
 /** Serialises a refusal of `tools/call` as a tool result. No `structuredContent`: it would clash with an output schema. */
-export function toRefusedResultText(id: JsonRpcId, refusal: Refusal): string {
+export function toRefusedResultText({ id, era }: { id: JsonRpcId; era: Era }, refusal: Refusal): string {
   const { text, data } = toRefusalMessage(refusal)
-  return toResultText(id, { content: [{ type: 'text', text }], isError: true, _meta: { 'unbearer/refusal': data } })
+  return toResultText(id, {
+    ...(era === 'stateless' ? { resultType: 'complete' } : {}),
+    content: [{ type: 'text', text }],
+    isError: true,
+    _meta: { 'unbearer/refusal': data },
+  })
 }

@@ -1,14 +1,16 @@
 /**
  * @module
- * Every JSON-RPC method in each direction, and what the gateway does with it. What is not in the table is refused, and
+ * Every JSON-RPC method in each direction and era, and what the gateway does with it. What is not in the table is refused, and
  * so is every member of `params` that a row does not name: what an upstream receives is what was decided.
  */
 
+import type { Era } from './envelope.ts'
+
 /**
  * `decide`: goes through the PEP. `pass`: carries no action; the gateway writes the message anew.
- * `list`: the gateway reads all pages itself. `refuse`: known, and not served in this version.
+ * `list`: the gateway reads all pages itself. `refuse`: known, and not served in this era or version.
  */
-type Disposition = 'decide' | 'pass' | 'list' | 'refuse'
+export type Disposition = 'decide' | 'pass' | 'list' | 'refuse'
 
 export interface ClientMethod {
   readonly kind: 'request' | 'notification'
@@ -31,34 +33,67 @@ const notification = (params: readonly string[]): ClientMethod => ({
   params,
 })
 
-const CLIENT_METHODS: ReadonlyMap<string, ClientMethod> = new Map([
-  ['initialize', request('pass', ['protocolVersion', 'capabilities', 'clientInfo'])],
-  ['ping', request('pass', [])],
-  ['logging/setLevel', request('pass', ['level'])],
+/** What a client adds when it comes back with what an `input_required` result asked for. */
+const RETRY = ['inputResponses', 'requestState']
+const refused = (kind: ClientMethod['kind'] = 'request'): ClientMethod => ({ kind, disposition: 'refuse', params: [] })
+
+const LISTS: readonly (readonly [string, ClientMethod])[] = [
   ['tools/list', list('tools')],
   ['resources/list', list('resources')],
   ['resources/templates/list', list('resourceTemplates')],
   ['prompts/list', list('prompts')],
-  ['tools/call', request('decide', ['name', 'arguments'])],
-  ['resources/read', request('decide', ['uri'])],
-  ['resources/subscribe', request('decide', ['uri'])],
-  ['prompts/get', request('decide', ['name', 'arguments'])],
-  ['completion/complete', request('decide', ['ref', 'argument', 'context'])],
-  ['resources/unsubscribe', request('pass', ['uri'])],
-  ['tasks/get', request('refuse', [])],
-  ['tasks/result', request('refuse', [])],
-  ['tasks/list', request('refuse', [])],
-  ['tasks/cancel', request('refuse', [])],
-  ['server/discover', request('refuse', [])],
-  ['subscriptions/listen', request('refuse', [])],
-  ['notifications/initialized', notification([])],
-  ['notifications/cancelled', notification(['requestId', 'reason'])],
-  ['notifications/roots/list_changed', notification([])],
-])
+]
+
+export const CLIENT_METHODS: Readonly<Record<Era, ReadonlyMap<string, ClientMethod>>> = {
+  sessions: new Map([
+    ['initialize', request('pass', ['protocolVersion', 'capabilities', 'clientInfo'])],
+    ['ping', request('pass', [])],
+    ['logging/setLevel', request('pass', ['level'])],
+    ...LISTS,
+    ['tools/call', request('decide', ['name', 'arguments'])],
+    ['resources/read', request('decide', ['uri'])],
+    ['resources/subscribe', request('decide', ['uri'])],
+    ['prompts/get', request('decide', ['name', 'arguments'])],
+    ['completion/complete', request('decide', ['ref', 'argument', 'context'])],
+    ['resources/unsubscribe', request('pass', ['uri'])],
+    ['tasks/get', refused()],
+    ['tasks/result', refused()],
+    ['tasks/list', refused()],
+    ['tasks/cancel', refused()],
+    ['tasks/update', refused()],
+    ['server/discover', refused()],
+    ['subscriptions/listen', refused()],
+    ['notifications/initialized', notification([])],
+    ['notifications/cancelled', notification(['requestId', 'reason'])],
+    ['notifications/roots/list_changed', notification([])],
+  ]),
+  stateless: new Map([
+    ['server/discover', request('pass', [])],
+    ...LISTS,
+    ['tools/call', request('decide', ['name', 'arguments', ...RETRY])],
+    ['resources/read', request('decide', ['uri', ...RETRY])],
+    ['prompts/get', request('decide', ['name', 'arguments', ...RETRY])],
+    ['completion/complete', request('decide', ['ref', 'argument', 'context'])],
+    ['subscriptions/listen', refused()],
+    ['tasks/get', refused()],
+    ['tasks/update', refused()],
+    ['tasks/cancel', refused()],
+    ['tasks/result', refused()],
+    ['tasks/list', refused()],
+    ['initialize', refused()],
+    ['ping', refused()],
+    ['logging/setLevel', refused()],
+    ['resources/subscribe', refused()],
+    ['resources/unsubscribe', refused()],
+    ['notifications/cancelled', notification(['requestId', 'reason'])],
+    ['notifications/initialized', refused('notification')],
+    ['notifications/roots/list_changed', refused('notification')],
+  ]),
+}
 
 /** The row of a method that a client may send; undefined is unknown, in any other spelling or case too. */
-export function findClientMethod(method: string): ClientMethod | undefined {
-  return CLIENT_METHODS.get(method)
+export function findClientMethod(era: Era, method: string): ClientMethod | undefined {
+  return CLIENT_METHODS[era].get(method)
 }
 
 /**
@@ -67,7 +102,7 @@ export function findClientMethod(method: string): ClientMethod | undefined {
  */
 export type ServerDisposition = 'label' | 'signal' | 'answer' | 'drop' | 'refuse'
 
-const SERVER_METHODS: ReadonlyMap<string, ServerDisposition> = new Map([
+export const SERVER_METHODS: ReadonlyMap<string, ServerDisposition> = new Map([
   ['notifications/progress', 'label'],
   ['notifications/message', 'label'],
   ['notifications/resources/updated', 'signal'],

@@ -2,13 +2,17 @@
  * @module
  * Answers one request within an MCP session: decided, listed or passed.
  */
+import { randomUUID } from 'node:crypto'
+
 import { REASONS } from '../../index.ts'
 import { answerDecided, toRefusedText } from './decided.ts'
 import { toListResult, toToolListResult, type View } from './listing.ts'
 import type { McpSession } from './mcp-sessions.ts'
 import { refuse, toErrorText, toIdKey, toResultText, type ClientMessage, type JsonRpcId } from './message.ts'
 import { readAllPages } from './pages.ts'
+import type { RequestStates } from './request-state.ts'
 import { createReply, parseAccept, toJsonResponse, type Reply } from './reply.ts'
+import { answerDiscover, toCacheable } from './stateless.ts'
 import type { GatewayInput, GatewayOptions } from './types.ts'
 
 /** Requests of one session that may be under way at once. */
@@ -17,6 +21,7 @@ const LOG_LEVELS = ['debug', 'info', 'notice', 'warning', 'error', 'critical', '
 
 export interface RequestInput {
   readonly options: GatewayOptions
+  readonly states: RequestStates
   readonly held: McpSession
   readonly input: GatewayInput
   readonly message: ClientMessage & { readonly id: JsonRpcId }
@@ -25,7 +30,7 @@ export interface RequestInput {
 /** Settles with the response as soon as there is something to send; the rest follows on its stream. */
 export function answerRequest(given: RequestInput): Promise<Response> {
   const { options, held, input, message } = given
-  const key = toIdKey(message.id)
+  const key = toKey(held, message.id)
   // Two requests under one id could be answered with each other's results.
   if (held.inFlight.has(key)) {
     return Promise.resolve(toJsonResponse(toErrorText(message.id, refuse('system.malformed')), 200))
@@ -57,21 +62,28 @@ export function answerRequest(given: RequestInput): Promise<Response> {
   return reply.response
 }
 
+/** Without a session one agent may be many clients, which know nothing of each other's ids. */
+function toKey({ era, inFlight }: McpSession, id: JsonRpcId): string {
+  const key = toIdKey(id)
+  return era === 'stateless' && inFlight.has(key) ? `${key} ${randomUUID()}` : key
+}
+
 /** Tells the agent what it could not be told on a stream before the next answer that can carry it. */
 function withSignals(held: McpSession, canCarry: boolean, reply: Reply): Reply {
   return {
     ...reply,
     finish: (message) => {
-      for (const text of canCarry ? held.events.takeUntold() : []) reply.notify(text)
+      for (const text of canCarry && held.era === 'sessions' ? held.events.takeUntold() : []) reply.notify(text)
       reply.finish(message)
     },
   }
 }
 
 async function answer(given: RequestInput, reply: Reply, signal: AbortSignal): Promise<void> {
-  const { options, held, input, message } = given
+  const { options, states, held, input, message } = given
   if (message.row.disposition === 'decide') {
-    return answerDecided({ options, held, caller: input.caller, message, reply, signal })
+    const { caller, request } = input
+    return answerDecided({ options, states, held, caller, headers: request.headers, message, reply, signal })
   }
   try {
     reply.finish(message.row.disposition === 'list' ? await list(given) : await pass(given, signal))
@@ -90,15 +102,21 @@ async function list({ options, held, input, message }: RequestInput): Promise<st
   const { id, method, params, row } = message
   const view: View = { pep: options.pep, upstream: held.upstream.name, actor: input.caller.actor }
   if (params['cursor'] !== undefined || row.member === undefined) return toErrorText(id, refuse('system.malformed'))
-  if (method === 'tools/list') return toResultText(id, toToolListResult(view, await held.catalogue.refresh()))
-  const listing = await readAllPages(held.connection, { method, member: row.member })
-  return toResultText(id, toListResult(view, row.member, listing))
+  const result =
+    method === 'tools/list'
+      ? toToolListResult(view, await held.catalogue.refresh())
+      : toListResult(view, row.member, await readAllPages(held.connection, { method, member: row.member }))
+  return toResultText(id, held.era === 'stateless' ? toCacheable(result) : result)
 }
 
 /** A request that carries no action; of its answer only that it succeeded is told, because nothing labels the rest. */
-async function pass({ held, message }: RequestInput, signal: AbortSignal): Promise<string> {
+async function pass({ options, held, input, message }: RequestInput, signal: AbortSignal): Promise<string> {
   const { id, method, params } = message
   const { level } = params
+  if (method === 'server/discover') {
+    const mode = options.pep.mode(held.upstream.name, { actor: input.caller.actor })
+    return answerDiscover(held, message, mode, signal)
+  }
   if (method === 'resources/unsubscribe') return unsubscribe(held, message, signal)
   if (method === 'logging/setLevel' && !(typeof level === 'string' && LOG_LEVELS.includes(level))) {
     return toErrorText(id, refuse('system.malformed'))

@@ -10,6 +10,8 @@ import type { Health } from './upstream-health.ts'
 export interface OutgoingRequest {
   readonly method: string
   readonly params: JsonObject
+  /** Headers beside the connection's own, over HTTP. */
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 export type UpstreamAnswer = Extract<ServerMessage, { kind: 'response' }>
@@ -59,11 +61,16 @@ export interface NumberedRequest extends OutgoingRequest {
 /** Gives out ids that are never used again on a connection, so that no late answer is taken for another. */
 export function createNumbering(): (request: OutgoingRequest) => NumberedRequest {
   let last = 0
-  return ({ method, params }) => {
+  return ({ method, params, headers }) => {
     last += 1
     const meta = params['_meta']
     const isFollowed = isJsonObject(meta) && findProgressId(params) !== undefined
-    return { id: last, method, params: isFollowed ? { ...params, _meta: { ...meta, progressToken: last } } : params }
+    return {
+      id: last,
+      method,
+      params: isFollowed ? { ...params, _meta: { ...meta, progressToken: last } } : params,
+      ...(headers === undefined ? {} : { headers }),
+    }
   }
 }
 
