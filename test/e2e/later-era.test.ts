@@ -1,0 +1,104 @@
+/**
+ * The era without sessions (MCP 2026-07-28): the official client and the official server of SDK v2, over HTTP and stdio, through
+ * `unbearer serve`.
+ */
+import { fileURLToPath } from 'node:url'
+
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+import { isJsonObject, type Json, type JsonObject } from '../../src/index.ts'
+import { startLaterHttp, type LaterHttp } from '../fixtures/later-server.ts'
+import { connectAgent, toFetch } from '../support/agent.ts'
+import { createInstallation, type Installation, type InstallationOptions } from '../support/installation.ts'
+import { startRecordingUpstream } from '../support/recording-upstream.ts'
+import { SERVER } from '../support/tools.ts'
+
+const READ = 'read: the user asked about record r1'
+const WRITE = 'write: the user asked to note on record r1'
+
+interface Later {
+  readonly client: Client
+  call(name: string, given: JsonObject, intent?: string): Promise<JsonObject>
+}
+
+const asked: JsonObject[] = []
+
+async function connect(installation: Installation, txn: string): Promise<Later> {
+  const client = new Client(
+    { name: 'later', version: '1' },
+    { capabilities: { elicitation: { form: {}, url: {} } }, versionNegotiation: { mode: { pin: '2026-07-28' } } },
+  )
+  client.setRequestHandler('elicitation/create', (request) => {
+    asked.push(JSON.parse(JSON.stringify(request.params)))
+    return { action: 'accept', content: { note: 'urgent' } }
+  })
+  const { origin, keys } = installation
+  const fetch = toFetch({ origin, key: keys.agent, txn })
+  await client.connect(new StreamableHTTPClientTransport(new URL(`/mcp/${SERVER}`, origin), { fetch }))
+  return {
+    client,
+    async call(name, given, intent = READ) {
+      const result: Json = JSON.parse(
+        JSON.stringify(await client.callTool({ name, arguments: { unbearer_intent: intent, ...given } })),
+      )
+      return isJsonObject(result) ? result : {}
+    },
+  }
+}
+
+const textOf = (result: JsonObject): string => JSON.stringify(result['content'])
+
+const stdio = [process.execPath, fileURLToPath(new URL('../fixtures/later-server.ts', import.meta.url))]
+
+describe.each(['HTTP', 'stdio'] as const)('a server of the later era over %s', (transport) => {
+  let server: LaterHttp | undefined
+  let installation: Installation
+  let later: Later
+  const open = async (upstream: InstallationOptions['upstream']): Promise<void> => {
+    installation = await createInstallation({ upstream })
+    const { txn } = await installation.openTask('Look at record r1 and note on it that it is urgent')
+    later = await connect(installation, txn)
+  }
+  beforeAll(async () => {
+    if (transport === 'HTTP') server = await startLaterHttp()
+    await open(server === undefined ? { command: stdio } : { url: server.url })
+  }, 60_000)
+  afterAll(async () => {
+    await later.client.close()
+    await installation.close()
+    await server?.close()
+  })
+
+  it('says which versions it serves', async () => {
+    expect(later.client.getNegotiatedProtocolVersion()).toBe('2026-07-28')
+    expect(later.client.getServerCapabilities()).toMatchObject({ tools: { listChanged: true } })
+  })
+
+  it('lists its tools with the intent argument, and calls what is permitted', async () => {
+    const { tools } = await later.client.listTools()
+    expect(tools.map(({ name }) => name)).toContain('read_record')
+    expect(tools.find(({ name }) => name === 'read_record')?.inputSchema.required).toContain('unbearer_intent')
+    const read = await later.call('read_record', { id: 'r1' })
+    expect(textOf(read)).toContain('did read_record')
+  })
+
+  it('refuses what is not permitted with a result that says why', async () => {
+    const read = await later.call('write_record', { id: 'r1', text: 'x' }, READ)
+    expect(read['isError']).toBe(true)
+    expect(textOf(read)).toContain('intent.effect-mismatch')
+  })
+})
+
+describe('eras that do not match', () => {
+  it('are told with the versions that are served', async () => {
+    const server = await startLaterHttp()
+    const upstream = await startRecordingUpstream()
+    const earlier = await createInstallation({ upstream: { url: upstream.url } })
+    const later = await createInstallation({ upstream: { url: server.url } })
+    const { txn } = await earlier.openTask('Look at record r1')
+    await expect(connect(earlier, txn)).rejects.toMatchObject({ message: expect.stringMatching(/version|era/i) })
+    await expect(connectAgent({ origin: later.origin, key: later.keys.agent })).rejects.toMatchObject({ code: -32_022 })
+    await Promise.all([earlier.close(), later.close(), server.close(), upstream.close()])
+  })
+})
