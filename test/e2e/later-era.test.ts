@@ -49,6 +49,12 @@ async function connect(installation: Installation, txn: string): Promise<Later> 
 
 const textOf = (result: JsonObject): string => JSON.stringify(result['content'])
 
+function toRefusal(result: JsonObject): JsonObject {
+  const meta = result['_meta']
+  const refusal = isJsonObject(meta) ? meta['unbearer/refusal'] : undefined
+  return isJsonObject(refusal) ? refusal : {}
+}
+
 const stdio = [process.execPath, fileURLToPath(new URL('../fixtures/later-server.ts', import.meta.url))]
 
 describe.each(['HTTP', 'stdio'] as const)('a server of the later era over %s', (transport) => {
@@ -81,6 +87,24 @@ describe.each(['HTTP', 'stdio'] as const)('a server of the later era over %s', (
     expect(tools.find(({ name }) => name === 'read_record')?.inputSchema.required).toContain('unbearer_intent')
     const read = await later.call('read_record', { id: 'r1' })
     expect(textOf(read)).toContain('did read_record')
+  })
+
+  it('asks the person what the server asks, and takes the answer back', async () => {
+    const held = await later.call('write_record', { id: 'r1', text: 'x' }, WRITE)
+    // Where an answer goes and what it decides nobody wrote down.
+    const { ticket } = toRefusal(held)
+    if (typeof ticket !== 'string') throw new Error('nothing is held')
+    await installation.answer(ticket, 'approved')
+    const wrote = await later.call('write_record', { id: 'r1', text: 'x' }, WRITE)
+    expect(textOf(wrote)).toContain('urgent')
+    expect(textOf(wrote)).toContain('state-of-the-server')
+    expect(asked.at(-1)).toMatchObject({ message: 'Which note should stand on the record?' })
+  })
+
+  it('reads resources and prompts as actions', async () => {
+    const { resources } = await later.client.listResources()
+    const { prompts } = await later.client.listPrompts()
+    expect([resources, prompts]).toEqual([[], []])
   })
 
   it('refuses what is not permitted with a result that says why', async () => {

@@ -20,6 +20,8 @@ export function toAbout(binding: string, body: ActionBody): string {
 
 export interface Retried {
   readonly state?: string
+  /** As the client brought it, to be spent. */
+  readonly sealed: string
   readonly answers: JsonObject
 }
 
@@ -32,7 +34,7 @@ export function takeRetry(params: JsonObject, states: RequestStates, about: stri
   if (asked === undefined) return 'malformed'
   const isFit = Object.entries(answers).every(([key, value]) => isAnswer(value, toFields(asked.asked, key)))
   if (!isFit || !Object.keys(answers).every((key) => Object.hasOwn(asked.asked, key))) return 'malformed'
-  return { answers, ...(asked.state === undefined ? {} : { state: asked.state }) }
+  return { answers, sealed, ...(asked.state === undefined ? {} : { state: asked.state }) }
 }
 
 function toFields(asked: JsonObject, key: string): readonly string[] {
@@ -58,10 +60,11 @@ export function isQuestion(output: Json): output is JsonObject {
   return isJsonObject(output) && output['resultType'] === 'input_required'
 }
 
+const no = (why: string): Questions => ({ ok: false, why })
+
 /** The result as the client sees it: every question judged, the server's state sealed, nothing else of the server's. */
 export function toQuestions(output: JsonObject, params: JsonObject, states: RequestStates, about: string): Questions {
   const { inputRequests = {}, requestState: state } = output
-  const no = (why: string): Questions => ({ ok: false, why })
   if (!isJsonObject(inputRequests) || Object.keys(inputRequests).length > MOST)
     return no('the tool server asked in a way that cannot be read')
   if (Object.keys(inputRequests).length > 0 && !hasCapability(params, 'elicitation'))

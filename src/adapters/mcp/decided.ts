@@ -66,6 +66,8 @@ interface Action {
   readonly about: string
   /** What the server gave with its question. */
   readonly state?: string
+  /** The question that this call answers. */
+  readonly sealed?: string
   /** Headers that repeat arguments. */
   readonly headers?: Readonly<Record<string, string>>
 }
@@ -120,6 +122,7 @@ async function toAction(input: DecidedInput): Promise<Action | Refusal> {
   return {
     ...action,
     body: { ...body, arguments: { ...given, [ANSWERS]: retried.answers } },
+    sealed: retried.sealed,
     ...(retried.state === undefined ? {} : { state: retried.state }),
   }
 }
@@ -254,6 +257,8 @@ async function forward(input: DecidedInput, action: Action, context: PerformCont
   const subscribed = method === 'resources/subscribe' && typeof uri === 'string' ? uri : undefined
   if (subscribed !== undefined && isFull(held.subscriptions, subscribed))
     throw new RefusedError('system.quota', REASONS['system.quota'].help)
+  if (action.sealed !== undefined && !input.states.spend(action.sealed))
+    throw new RefusedError('system.malformed', REASONS['system.malformed'].help)
   const redemption = await context.redeem(toBody(method, params))
   if (!redemption.ok) throw new RefusedError(redemption.reason, REASONS[redemption.reason].help)
   const call = async (): Promise<UpstreamAnswer> =>

@@ -18,7 +18,6 @@ const VERSION_KEY = `${PREFIX}protocolVersion`
 const CAPABILITIES_KEY = `${PREFIX}clientCapabilities`
 const INFO_KEY = `${PREFIX}clientInfo`
 const LOG_LEVEL_KEY = `${PREFIX}logLevel`
-export const SUBSCRIPTION_KEY: string = `${PREFIX}subscriptionId`
 export const SERVER_INFO_KEY: string = `${PREFIX}serverInfo`
 
 export const LOG_LEVELS: readonly string[] = [

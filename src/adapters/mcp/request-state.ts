@@ -22,8 +22,10 @@ export interface Asked {
 export interface RequestStates {
   /** `about`: the connection's binding and the call that was decided. */
   seal(about: string, given: Asked): string
-  /** What was sealed about this, the first time; undefined for everything else. */
+  /** What was sealed about this and was not spent; undefined for everything else. */
   open(about: string, sealed: string): Asked | undefined
+  /** True the first time, for one that `open` opened: a decision may hold a call, and only what is begun has spent it. */
+  spend(sealed: string): boolean
 }
 
 /** Of one process: after a restart a call that was asked for something begins anew. */
@@ -54,9 +56,9 @@ export function createRequestStates(clock: { now(): number }): RequestStates {
       const id = iv.toString('base64url')
       const expires = waiting.get(id)
       if (text === undefined || expires === undefined || expires <= clock.now()) return undefined
-      waiting.delete(id)
       return toAsked(text)
     },
+    spend: (sealed) => waiting.delete(Buffer.from(sealed, 'base64url').subarray(0, 12).toString('base64url')),
   }
 }
 

@@ -97,16 +97,19 @@ function findVersions({ member, value }: UpstreamAnswer): readonly string[] {
   return Array.isArray(list) ? list.filter((each) => typeof each === 'string') : []
 }
 
-/** The connection as this era uses it: an envelope in each request that brings none, and the headers that repeat its body. */
-export function toStatelessConnection(connection: UpstreamConnection): UpstreamConnection {
-  const toRequest = ({ method, params, headers }: OutgoingRequest): OutgoingRequest => ({
+function toStatelessRequest({ method, params, headers }: OutgoingRequest): OutgoingRequest {
+  return {
     method,
     params: { ...params, _meta: { ...toEnvelope({}), ...(isJsonObject(params['_meta']) ? params['_meta'] : {}) } },
     headers: { ...headers, ...toStandardHeaders(method, params), 'mcp-protocol-version': STATELESS_VERSION },
-  })
+  }
+}
+
+/** The connection as this era uses it: an envelope in each request that brings none, and the headers that repeat its body. */
+export function toStatelessConnection(connection: UpstreamConnection): UpstreamConnection {
   return {
     ...connection,
-    call: async (request, options) => connection.call(toRequest(request), options),
+    call: async (request, options) => connection.call(toStatelessRequest(request), options),
   }
 }
 
