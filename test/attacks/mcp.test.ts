@@ -187,9 +187,14 @@ describe('an agent that bends the transport', () => {
     expect(await send({ 'mcp-method': 'tools/list' })).toEqual([400, -32_020])
     expect(await send({ 'mcp-name': 'log' })).toEqual([400, -32_020])
     expect(await send({ 'mcp-name': `=?base64?${Buffer.from('log').toString('base64')}?=` })).toEqual([400, -32_020])
-    expect(await send({ 'mcp-protocol-version': '2026-07-28' })).toEqual([400, -32_022])
-    const meta = '"params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"},'
-    expect(await send({}, toCall(1, 'echo').replace('"params":{', meta))).toEqual([400, -32_022])
+    expect(await send({ 'mcp-protocol-version': '2026-07-28' })).toEqual([400, -32_020])
+    const envelope =
+      '{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}'
+    const later = toCall(1, 'echo').replace('"params":{', `"params":{"_meta":${envelope},`)
+    expect(await send({}, later)).toEqual([400, -32_020])
+    const repeated = { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/call', 'mcp-name': 'echo' }
+    expect(await send({ ...repeated, 'mcp-name': 'log' }, later)).toEqual([400, -32_020])
+    expect(await send(repeated, later)).toEqual([400, -32_022])
     expect(harness.pep.requests).toEqual([])
     expect(await send({ 'mcp-method': 'tools/call', 'mcp-name': 'echo' })).toEqual([200, undefined])
   })
