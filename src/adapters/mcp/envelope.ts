@@ -4,7 +4,7 @@
  * relays both eras and translates neither into the other.
  */
 import { isJsonObject, type JsonObject } from '../../index.ts'
-import { toFlags, toImplementation } from './plain-words.ts'
+import { toImplementation } from './plain-words.ts'
 
 /** `sessions`: begun by `initialize` (2024-11-05 to 2025-11-25). `stateless`: each request says everything by itself. */
 export type Era = 'sessions' | 'stateless'
@@ -54,7 +54,7 @@ export function hasCapability(params: JsonObject, name: string): boolean {
 }
 
 /**
- * The envelope as it goes to a server: written anew, with plain names and known capabilities only, because nobody decided about
+ * The envelope as it goes to a server: written anew, with plain names and the one capability that is relayed, because nobody decided about
  * it. Does not promise that a client can do what it says.
  */
 export function toEnvelope(params: JsonObject): JsonObject {
@@ -68,16 +68,12 @@ export function toEnvelope(params: JsonObject): JsonObject {
   }
 }
 
-/** What servers may ask of a client within an answer, with the switches that are known. */
+/** What servers may ask of a client within an answer: a person, and neither the model nor the folders. */
 function toCapabilities(value: JsonObject[string]): JsonObject {
-  const { elicitation, extensions } = isJsonObject(value) ? value : {}
-  const modes = ['form', 'url'].filter((mode) => isJsonObject(elicitation) && isJsonObject(elicitation[mode]))
-  const hasTasks = isJsonObject(extensions) && isJsonObject(extensions[TASKS_EXTENSION])
-  return {
-    ...toFlags(value, ['sampling', 'roots']),
-    ...(isJsonObject(elicitation) ? { elicitation: Object.fromEntries(modes.map((mode) => [mode, {}])) } : {}),
-    ...(hasTasks ? { extensions: { [TASKS_EXTENSION]: {} } } : {}),
-  }
+  const { elicitation } = isJsonObject(value) ? value : {}
+  if (!isJsonObject(elicitation)) return {}
+  const modes = ['form', 'url'].filter((mode) => isJsonObject(elicitation[mode]))
+  return { elicitation: Object.fromEntries(modes.map((mode) => [mode, {}])) }
 }
 
 function toMeta(params: JsonObject): JsonObject {
