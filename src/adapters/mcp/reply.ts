@@ -51,7 +51,15 @@ export function toEvent(message: string): string {
   return `event: message\n${lines.join('')}\n`
 }
 
-/** Creates the answer to one request. Sends nothing by itself. */
+/** Says nothing, and shows everyone on the way that the connection is in use. */
+export const STILL_THERE = ':\n\n'
+/** Milliseconds after which it is shown; less than proxies wait as a rule. */
+export const STILL_THERE_MS = 15_000
+
+/**
+ * Creates the answer to one request. By itself it sends only, to whoever takes a stream, that the answer is still to come: the
+ * official clients give up a connection on which nothing comes for five minutes.
+ */
 export function createReply(options: ReplyOptions): Reply {
   const { promise, resolve } = Promise.withResolvers<Response>()
   let stream: EventStream | undefined
@@ -62,9 +70,12 @@ export function createReply(options: ReplyOptions): Reply {
     resolve(stream.response)
     return stream
   }
+  const timer = setInterval(() => upgrade().keep(), STILL_THERE_MS).unref()
+  if (!options.accept.stream) clearInterval(timer)
   const end = (act: () => void): void => {
     if (ended) return
     ended = true
+    clearInterval(timer)
     act()
   }
   return {
@@ -84,6 +95,8 @@ export function createReply(options: ReplyOptions): Reply {
 interface EventStream {
   readonly response: Response
   send(message: string): void
+  /** Sends a sign of life, where nothing else waits to be read. */
+  keep(): void
   end(message?: string): void
 }
 
@@ -102,18 +115,21 @@ function createEventStream({ limit, onGone }: ReplyOptions): EventStream {
     gone = true
   }
   writer.closed.catch(leave)
-  const write = (message: string): void => {
-    const bytes = encoder.encode(toEvent(message))
+  const write = (text: string): void => {
+    const bytes = encoder.encode(text)
     waiting += bytes.byteLength
     writer.write(bytes).then(() => (waiting -= bytes.byteLength), leave)
   }
   return {
     response: new Response(readable, { headers: { 'content-type': 'text/event-stream', ...NO_STORE } }),
     send: (message) => {
-      if (!gone && waiting <= limit) write(message)
+      if (!gone && waiting <= limit) write(toEvent(message))
+    },
+    keep: () => {
+      if (!gone && waiting === 0) write(STILL_THERE)
     },
     end: (message) => {
-      if (message !== undefined) write(message)
+      if (message !== undefined) write(toEvent(message))
       writer.close().catch(leave)
     },
   }

@@ -1,5 +1,6 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 
+import { STILL_THERE_MS } from './reply.ts'
 import { createSessionEvents, toSignalText } from './session-events.ts'
 
 const updated = (uri: unknown): string | undefined =>
@@ -74,5 +75,21 @@ describe('the events of a session', () => {
     events.tell('"a"')
     expect(await old.text()).toBe(':\n\n')
     expect(await read(next, 2)).toContain('"a"')
+  })
+
+  it('show that the stream is in use, and pile nothing up', async () => {
+    vi.useFakeTimers()
+    try {
+      const events = createSessionEvents()
+      const stream = events.open(null)
+      await vi.advanceTimersByTimeAsync(1000 * STILL_THERE_MS)
+      events.close()
+      const text = await stream.text()
+      expect(text.length).toBeGreaterThan(3)
+      expect(text.length).toBeLessThan(1000)
+      expect(vi.getTimerCount()).toBe(0)
+    } finally {
+      vi.useRealTimers()
+    }
   })
 })

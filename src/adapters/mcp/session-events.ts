@@ -3,7 +3,7 @@
  * What a session is told outside of any answer: that a list or a resource changed, and nothing else, because nothing labels the
  * rest. One stream a session (MCP 2025-11-25, "Listening for Messages from the Server"); without one it comes with the next answer.
  */
-import { toEvent } from './reply.ts'
+import { STILL_THERE, STILL_THERE_MS, toEvent } from './reply.ts'
 import type { ServerNotification } from './upstream.ts'
 
 /** Events that are kept for a client that comes back. */
@@ -48,10 +48,17 @@ export function createSessionEvents(): SessionEvents {
   const untold = new Set<string>()
   let last = 0
   let stream: ReadableStreamDefaultController<Uint8Array> | undefined
-  const close = (): void => {
+  let timer: NodeJS.Timeout | undefined
+  const leave = (): typeof stream => {
     const open = stream
     stream = undefined
-    open?.close()
+    clearInterval(timer)
+    return open
+  }
+  const close = (): void => leave()?.close()
+  const keep = (): void => {
+    // A client that does not read is shown nothing more.
+    if ((stream?.desiredSize ?? 0) > 0) stream?.enqueue(encoder.encode(STILL_THERE))
   }
   const tell = (message: string): void => {
     // A server that announces without end fills no memory: what is not read is told once, with the next answer.
@@ -84,14 +91,15 @@ export function createSessionEvents(): SessionEvents {
             own = controller
             stream = controller
             // Headers alone do not leave before the first byte.
-            controller.enqueue(encoder.encode(`:\n\n${missed.join('')}`))
+            controller.enqueue(encoder.encode(`${STILL_THERE}${missed.join('')}`))
           },
           cancel: () => {
-            if (stream === own) stream = undefined
+            if (stream === own) leave()
           },
         },
         { highWaterMark: KEPT },
       )
+      timer = setInterval(keep, STILL_THERE_MS).unref()
       for (const message of takeUntold()) tell(message)
       return new Response(body, { headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-store' } })
     },
