@@ -11,7 +11,7 @@ import type { SessionEvents } from './session-events.ts'
 import type { UpstreamConfig } from './types.ts'
 import type { UpstreamConnection } from './upstream.ts'
 
-/** Milliseconds without a request after which a session is ended. */
+/** Milliseconds without a request and without a stream after which a session is ended. */
 const IDLE = 30 * 60_000
 const SWEEP = 60_000
 const LIMIT = 200
@@ -52,6 +52,11 @@ export interface McpSessions {
   close(): Promise<void>
 }
 
+/** A client that listens is there, also when it asks for nothing. */
+function isUsed({ inFlight, events }: McpSession): boolean {
+  return inFlight.size > 0 || events.isOpen()
+}
+
 /** What a session is bound to: the route, the key that proved the request, and the task that the caller came with. */
 export function toBinding(upstream: string, caller: Caller): string {
   const { grade, jkt } = caller.proof
@@ -78,7 +83,7 @@ export function createMcpSessions(clock: { now(): number }, isStopped: (task: Ta
     await each.connection.close()
   }
   const isOver = (each: McpSession): boolean =>
-    !each.connection.isOpen() || (each.inFlight.size === 0 && clock.now() - each.lastUsed > IDLE)
+    !each.connection.isOpen() || (!isUsed(each) && clock.now() - each.lastUsed > IDLE)
   // Still found by whoever has it, so that they are told why.
   const isToGo = (each: McpSession): boolean => isOver(each) || (each.inFlight.size === 0 && isStopped(each.task))
   const sweep = (): void => {

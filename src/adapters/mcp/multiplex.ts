@@ -8,8 +8,10 @@ import { randomBytes } from 'node:crypto'
 import { isJsonObject, type Caller, type Json, type JsonObject, type Pep, type Task } from '../../index.ts'
 import { refuseEra } from './era.ts'
 import { findPlace, mergeLists } from './merged-lists.ts'
+import { mergeCapabilities, mergeStreams } from './merged-sessions.ts'
 import { parseClientMessage, refuse, toErrorText, toResultText, type ClientMessage, type JsonRpcId } from './message.ts'
-import { toJsonResponse } from './reply.ts'
+import { parseAccept, toJsonResponse } from './reply.ts'
+import { createSessionEvents, type SessionEvents } from './session-events.ts'
 import type { GatewayInput, Problem } from './types.ts'
 
 /** The name of the endpoint in a `GatewayInput`; no server can have it. */
@@ -34,6 +36,9 @@ interface Joined {
   readonly at: ReadonlyMap<string, { readonly session: string; readonly version: string }>
   /** Where a resource was listed; null where more than one server listed it. */
   readonly resources: Map<string, string | null>
+  readonly events: SessionEvents
+  /** What the servers tell goes into `events`, from the first stream on that the client opens. */
+  isMerged: boolean
   lastUsed: number
 }
 
@@ -43,14 +48,16 @@ const [MOST, IDLE, ENDING] = [100, 30 * 60_000, 60_000]
 
 /**
  * Creates the endpoint. Verifies nobody and decides nothing: those behind it do. A server that does not start is left out, and
- * said to be. Speaks the eras with sessions; does not relay what a server says outside of an answer.
+ * said to be. Speaks the era with sessions. Does not tell twice what was told while the client had no stream.
  */
 export function createMultiplexer(options: MultiplexOptions): (input: GatewayInput) => Promise<Response> {
   const plane: Plane = { ...options, joined: new Map() }
   return async (input) => {
     sweep(plane)
     if (input.request.method === 'DELETE') return end(plane, input)
-    if (input.request.method !== 'POST') return new Response(null, { status: 405, headers: { allow: 'POST, DELETE' } })
+    if (input.request.method === 'GET') return listen(plane, input)
+    if (input.request.method !== 'POST')
+      return new Response(null, { status: 405, headers: { allow: 'GET, POST, DELETE' } })
     const parsed = parseClientMessage(input.body)
     if (!parsed.ok)
       return toJsonResponse(toErrorText(parsed.id, refuse(parsed.reason)), parsed.id === undefined ? 400 : 200)
@@ -86,7 +93,8 @@ function findJoined({ joined, clock }: Plane, { request, caller }: GatewayInput)
 }
 
 function sweep({ joined, clock }: Plane): void {
-  for (const [id, { lastUsed }] of joined) if (clock.now() - lastUsed > IDLE) joined.delete(id)
+  for (const [id, { lastUsed, events }] of joined)
+    if (!events.isOpen() && clock.now() - lastUsed > IDLE) joined.delete(id)
 }
 
 type Request = ClientMessage & { readonly id: JsonRpcId }
@@ -119,12 +127,14 @@ async function open(plane: Plane, input: GatewayInput, message: Request): Promis
     names: plane.upstreams,
     at: new Map(there.map(({ upstream, session }, index) => [upstream, { session, version: versions[index] ?? '' }])),
     resources: new Map(),
+    events: createSessionEvents(),
+    isMerged: false,
     lastUsed: plane.clock.now(),
   }
   plane.joined.set(held.id, held)
   // The oldest: a client that speaks it can speak to all of them.
   const [protocolVersion = ''] = versions.toSorted()
-  const capabilities = Object.assign({}, ...there.map(({ result }) => toObject(result['capabilities'])))
+  const capabilities = mergeCapabilities(there.map(({ result }) => toObject(result['capabilities'])))
   const text = toResultText(message.id, {
     protocolVersion,
     capabilities,
@@ -191,10 +201,28 @@ async function tellAll(plane: Plane, held: Joined, input: GatewayInput): Promise
   return new Response(null, { status: 202 })
 }
 
+/** One stream of what all the servers tell outside of an answer. */
+function listen(plane: Plane, input: GatewayInput): Response {
+  const { headers } = input.request
+  if (!parseAccept(headers.get('accept')).stream)
+    return toJsonResponse(toErrorText(undefined, refuse('system.malformed')), 406)
+  const held = findJoined(plane, input)
+  if (held === undefined) return toJsonResponse(NO_SUCH_SESSION, 404)
+  held.lastUsed = plane.clock.now()
+  const response = held.events.open(headers.get('last-event-id'))
+  if (held.isMerged) return response
+  held.isMerged = true
+  const given = { body: new Uint8Array(), method: 'GET', accept: 'text/event-stream' }
+  const openAt = async (upstream: string): Promise<Response> => askAt(plane, held, input, { ...given, upstream })
+  mergeStreams(held.at.keys(), { open: openAt, tell: held.events.tell }).catch(() => undefined)
+  return response
+}
+
 async function end(plane: Plane, input: GatewayInput): Promise<Response> {
   const held = findJoined(plane, input)
   if (held === undefined) return toJsonResponse(NO_SUCH_SESSION, 404)
   plane.joined.delete(held.id)
+  held.events.close()
   for (const upstream of held.at.keys()) {
     const response = await askAt(plane, held, input, { upstream, body: new Uint8Array(), method: 'DELETE' })
     await response.body?.cancel()

@@ -13,11 +13,13 @@ const UNTOLD = 2048
 
 export interface SessionEvents {
   /** Tells it a message on the stream; where there is none that is being read it waits for `takeUntold`, once. */
-  tell(message: string): void
+  readonly tell: (message: string) => void
   /** What could not be told on a stream, for whoever tells it otherwise. */
   takeUntold(): readonly string[]
   /** Opens the stream, in the place of one that is open; first comes what was told after the event with this id. */
   open(lastEventId: string | null): Response
+  /** True while a stream is open; one whose client is gone is noticed when it is shown that it is still there. */
+  isOpen(): boolean
   close(): void
 }
 
@@ -103,6 +105,7 @@ export function createSessionEvents(): SessionEvents {
       for (const message of takeUntold()) tell(message)
       return new Response(body, { headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-store' } })
     },
+    isOpen: () => stream !== undefined,
     close,
   }
 }
