@@ -104,13 +104,13 @@ async function relay(bridge: Bridge, line: string): Promise<void> {
  */
 async function postInSession(bridge: Bridge, message: Json, line: string): Promise<Response> {
   const { sessionId } = bridge
-  const response = await post(bridge, line)
+  const response = await post(bridge, line, message)
   if (response.status !== 404 || sessionId === undefined || isInitialize(message)) return response
   if (bridge.sessionId === sessionId) bridge.reopening ??= reopen(bridge).finally(() => (bridge.reopening = undefined))
   const isOpen = (await bridge.reopening) ?? bridge.sessionId !== sessionId
   if (!isOpen) return response
   await response.body?.cancel()
-  return post(bridge, line)
+  return post(bridge, line, message)
 }
 
 /** False when the gateway does not open a session, or one in another version than the client speaks. */
@@ -140,13 +140,30 @@ async function readOnly(response: Response): Promise<string> {
 }
 
 /** The bytes go out as they came in: it is the gateway that decides about them. */
-async function post(bridge: Bridge, line: string): Promise<Response> {
+async function post(bridge: Bridge, line: string, message?: Json): Promise<Response> {
   const headers = {
-    ...toHeaders(bridge),
+    ...(toStandardHeaders(message) ?? toHeaders(bridge)),
     'content-type': 'application/json',
     accept: 'application/json, text/event-stream',
   }
   return bridge.fetch(bridge.url, { method: 'POST', headers, body: line })
+}
+
+/** What a request of the era without sessions repeats of its body (MCP 2026-07-28, "Standard Headers"); undefined for others. */
+function toStandardHeaders(message: Json | undefined): Record<string, string> | undefined {
+  const { method, params } = isJsonObject(message) ? message : {}
+  const { _meta: meta, name, uri } = isJsonObject(params) ? params : {}
+  const version = isJsonObject(meta) ? meta['io.modelcontextprotocol/protocolVersion'] : undefined
+  if (typeof method !== 'string' || typeof version !== 'string') return undefined
+  const named = method === 'resources/read' ? uri : name
+  const headers = { 'mcp-protocol-version': version, 'mcp-method': method }
+  const values = Object.entries(typeof named === 'string' ? { ...headers, 'mcp-name': named } : headers)
+  return Object.fromEntries(values.map(([header, value]) => [header, toHeaderValue(value)]))
+}
+
+function toHeaderValue(value: string): string {
+  const isPlain = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(value) && !value.startsWith('=?base64?')
+  return isPlain ? value : `=?base64?${Buffer.from(value).toString('base64')}?=`
 }
 
 function toHeaders({ sessionId, protocolVersion }: Bridge): Record<string, string> {
@@ -211,6 +228,9 @@ interface RpcFault {
   readonly data?: JsonObject
 }
 
+/** What an answer with a status says to the client itself: it knows what to do about it. */
+const SPOKEN: ReadonlySet<number> = new Set([-32_601, -32_602, -32_020, -32_021, -32_022])
+
 async function readFault(response: Response): Promise<RpcFault> {
   const answer = parse(await response.text())
   const object = isJsonObject(answer) ? answer : undefined
@@ -218,6 +238,9 @@ async function readFault(response: Response): Promise<RpcFault> {
   if (reason !== undefined) return toRefusal(reason)
   const error = object?.['error']
   const said = isJsonObject(error) ? error['message'] : undefined
+  const { code, data } = isJsonObject(error) ? error : {}
+  if (typeof code === 'number' && typeof said === 'string' && SPOKEN.has(code))
+    return { code, message: said, ...(isJsonObject(data) ? { data } : {}) }
   return {
     code: -32603,
     message: typeof said === 'string' ? said : `the gateway answered with status ${response.status}`,

@@ -2,9 +2,13 @@
  * The era without sessions (MCP 2026-07-28): the official client and the official server of SDK v2, over HTTP and stdio, through
  * `unbearer serve`.
  */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
+import { StdioClientTransport } from '@modelcontextprotocol/client/stdio'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { isJsonObject, type Json, type JsonObject } from '../../src/index.ts'
@@ -125,4 +129,31 @@ describe('eras that do not match', () => {
     await expect(connectAgent({ origin: later.origin, key: later.keys.agent })).rejects.toMatchObject({ code: -32_022 })
     await Promise.all([earlier.close(), later.close(), server.close(), upstream.close()])
   })
+})
+
+describe.each(['both', 'later'] as const)('`unbearer mcp` before a server that speaks %s', (eras) => {
+  it('is a server of the later era to a client of it: reads pass, what changes something is held', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'unbearer-later-'))
+    const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+    const client = new Client(
+      { name: 'later', version: '1' },
+      { capabilities: {}, versionNegotiation: { mode: { pin: '2026-07-28' } } },
+    )
+    const transport = new StdioClientTransport({
+      command: process.execPath,
+      args: [main, 'mcp', '--name', 'later', '--', ...stdio, eras],
+      env: { PATH: process.env['PATH'] ?? '', HOME: dir, XDG_STATE_HOME: join(dir, 'state') },
+      stderr: 'ignore',
+    })
+    await client.connect(transport)
+    const call = async (name: string, intent: string): Promise<string> => {
+      const given = { unbearer_intent: intent, id: 'r1' }
+      return JSON.stringify(await client.callTool({ name, arguments: given }))
+    }
+    expect((await client.listTools()).tools.map(({ name }) => name)).toContain('read_record')
+    expect(await call('read_record', READ)).toContain('did read_record')
+    expect(await call('delete_record', 'delete: the user asked to delete record r1')).toContain('"ticket"')
+    await client.close()
+    rmSync(dir, { recursive: true, force: true })
+  }, 60_000)
 })

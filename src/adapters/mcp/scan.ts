@@ -5,7 +5,10 @@
 import { InputError, isJsonObject, parseJson, UnavailableError, type Json, type JsonObject } from '../../index.ts'
 import { toToolList } from './catalogue.ts'
 import { createConnection } from './connect.ts'
+import { STATELESS_VERSION } from './envelope.ts'
+import { findServed } from './era.ts'
 import { readAllPages } from './pages.ts'
+import { toStatelessConnection } from './stateless.ts'
 import type { UpstreamConfig } from './types.ts'
 import type { UpstreamConnection } from './upstream.ts'
 
@@ -37,8 +40,8 @@ export async function scanTools(source: ScanSource): Promise<Scanned> {
     { limit: MESSAGE_BYTES, onSignal: () => undefined, onProblem: () => undefined },
   )
   try {
-    const capabilities = await introduce(connection)
-    const { items } = await readAllPages(connection, { method: 'tools/list', member: 'tools' })
+    const { capabilities, adapted } = await introduce(connection)
+    const { items } = await readAllPages(adapted, { method: 'tools/list', member: 'tools' })
     return { descriptors: assertNames(items), methods: toMethods(capabilities) }
   } finally {
     await connection.close()
@@ -59,17 +62,36 @@ function assertNames(items: readonly JsonObject[]): readonly JsonObject[] {
   return items
 }
 
-async function introduce(connection: UpstreamConnection): Promise<JsonObject> {
+interface Introduced {
+  readonly capabilities: JsonObject
+  /** The connection as the era of the server uses it. */
+  readonly adapted: UpstreamConnection
+}
+
+/** In the earlier era where the server has it: most clients speak that. */
+async function introduce(connection: UpstreamConnection): Promise<Introduced> {
   const params = { protocolVersion: PROTOCOL_VERSION, capabilities: {}, clientInfo: { name: 'unbearer', version: '0' } }
   const signal = AbortSignal.timeout(PATIENCE)
   const answer = await connection.call({ method: 'initialize', params }, { signal })
   const { protocolVersion, capabilities } = answer.value
+  if (answer.member === 'error' && findServed(answer.value)?.includes(STATELESS_VERSION) === true)
+    return introduceLater(connection)
   if (answer.member === 'error' || typeof protocolVersion !== 'string') {
     throw new UnavailableError('the tool server did not initialise')
   }
   connection.agree(protocolVersion)
   await connection.notify('notifications/initialized')
-  return isJsonObject(capabilities) ? capabilities : {}
+  return { capabilities: isJsonObject(capabilities) ? capabilities : {}, adapted: connection }
+}
+
+async function introduceLater(connection: UpstreamConnection): Promise<Introduced> {
+  const adapted = toStatelessConnection(connection)
+  const signal = AbortSignal.timeout(PATIENCE)
+  const { member, value } = await adapted.call({ method: 'server/discover', params: {} }, { signal })
+  if (member === 'error') throw new UnavailableError('the tool server did not say what it is')
+  adapted.agree(STATELESS_VERSION)
+  const { capabilities } = value
+  return { capabilities: isJsonObject(capabilities) ? capabilities : {}, adapted }
 }
 
 function toMethods(capabilities: JsonObject): readonly string[] {
