@@ -3,9 +3,8 @@
  * The official clients, SDK v1 and v2, as one: the same calls under the same names. What arrives is taken from the transport, before
  * an SDK drops what it does not know.
  */
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
-
+import { Client as ClientV2, StreamableHTTPClientTransport as HttpV2 } from '@modelcontextprotocol/client'
+import { StdioClientTransport as StdioV2 } from '@modelcontextprotocol/client/stdio'
 import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js'
 import { StdioClientTransport as StdioV1 } from '@modelcontextprotocol/sdk/client/stdio.js'
 import { StreamableHTTPClientTransport as HttpV1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
@@ -53,10 +52,14 @@ export interface OpenClient {
 export type Sdk = 'v1' | 'v2'
 export const SDKS: readonly Sdk[] = ['v1', 'v2']
 
-/** Connects a client of an SDK. `modules` is where SDK v2 is installed. */
-export async function openClient(sdk: Sdk, modules: string, way: Way): Promise<OpenClient> {
-  const { Client, Stdio, Http } =
-    sdk === 'v1' ? { Client: ClientV1, Stdio: StdioV1, Http: HttpV1 } : await loadV2(modules)
+const BY_SDK = {
+  v1: { Client: ClientV1, Stdio: StdioV1, Http: HttpV1 },
+  v2: { Client: ClientV2, Stdio: StdioV2, Http: HttpV2 },
+}
+
+/** Connects a client of an SDK. */
+export async function openClient(sdk: Sdk, way: Way): Promise<OpenClient> {
+  const { Client, Stdio, Http } = BY_SDK[sdk]
   const transport: unknown =
     'url' in way ? new Http(way.url, way.fetch === undefined ? {} : { fetch: way.fetch }) : new Stdio(toSpawn(way))
   const client: unknown = new Client({ name: 'differential', version: '1' }, { capabilities: {} })
@@ -112,28 +115,4 @@ function isTransport(value: unknown): value is Transport {
 
 function isClient(value: unknown): value is Connectable {
   return typeof value === 'object' && value !== null && 'callTool' in value && 'connect' in value
-}
-
-type Constructor = new (...given: readonly unknown[]) => unknown
-
-async function loadV2(modules: string): Promise<Record<'Client' | 'Stdio' | 'Http', Constructor>> {
-  const dist = join(modules, '@modelcontextprotocol', 'client', 'dist')
-  const main: unknown = await import(pathToFileURL(join(dist, 'index.mjs')).href)
-  const stdio: unknown = await import(pathToFileURL(join(dist, 'stdio.mjs')).href)
-  return {
-    Client: pick(main, 'Client'),
-    Http: pick(main, 'StreamableHTTPClientTransport'),
-    Stdio: pick(stdio, 'StdioClientTransport'),
-  }
-}
-
-function pick(module: unknown, name: string): Constructor {
-  const members: Record<string, unknown> = typeof module === 'object' && module !== null ? { ...module } : {}
-  const found = members[name]
-  if (!isConstructor(found)) throw new Error(`SDK v2 has no ${name}`)
-  return found
-}
-
-function isConstructor(value: unknown): value is Constructor {
-  return typeof value === 'function'
 }

@@ -71,7 +71,7 @@ async function play(official: Official, sdk: Sdk, { place, way, upstream }: Betw
     const { txn } = await installation.openTask('try everything')
     const { origin, keys } = installation
     const fetch = toFetch({ origin, key: keys.agent, txn })
-    const at = { official, sdk, modules, place }
+    const at = { official, sdk, place }
     const first = playAt({ ...at, way })
     if (official.isKept) await first
     const through = { url: new URL(`/mcp/${SERVER}`, origin), fetch }

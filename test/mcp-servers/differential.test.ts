@@ -30,7 +30,7 @@ async function play(official: Official, sdk: Sdk): Promise<Played> {
   const home = createHome(command, place.env)
   const env = { ...place.env, HOME: home.dir, XDG_STATE_HOME: join(home.dir, 'state') }
   const wrap = [process.execPath, MAIN, 'mcp', '--name', official.name, '--mode', 'observe', '--', ...command]
-  const at = { official, sdk, modules, place }
+  const at = { official, sdk, place }
   try {
     const first = playAt({ ...at, way: { command, env, cwd: home.dir } })
     if (official.isKept) await first

@@ -191,16 +191,15 @@ export function toCommand({ name, arguments: toArguments }: Official, modules: s
 export interface PlayAt {
   readonly official: Official
   readonly sdk: Sdk
-  readonly modules: string
   readonly place: Place
   readonly way: Way
   readonly isGuarded?: boolean
 }
 
 /** Plays the script of a server from the beginning. */
-export async function playAt({ official, sdk, modules, place, way, isGuarded = false }: PlayAt): Promise<Transcript> {
+export async function playAt({ official, sdk, place, way, isGuarded = false }: PlayAt): Promise<Transcript> {
   place.reset()
-  const open = await openClient(sdk, modules, way)
+  const open = await openClient(sdk, way)
   try {
     return await record(open, official.script(place.dir), { isGuarded })
   } finally {
