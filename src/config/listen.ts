@@ -215,7 +215,7 @@ function countRequests(server: ServerType): Requests {
   server.on(
     'request',
     (
-      request: { readonly method?: string; readonly url?: string },
+      request: Asked,
       response: { once(event: 'close', listener: () => void): unknown },
     ) => {
       if (isListening(request)) return
@@ -230,10 +230,17 @@ function countRequests(server: ServerType): Requests {
   }
 }
 
-/** The feed of revocations and the stream of an MCP session go on for as long as somebody listens, and begin nothing. */
-function isListening({ method, url }: { readonly method?: string; readonly url?: string }): boolean {
+interface Asked {
+  readonly method?: string
+  readonly url?: string
+  readonly headers: Readonly<Record<string, unknown>>
+}
+
+/** The feed of revocations and what an MCP client is told of changes go on for as long as somebody listens, and begin nothing. */
+function isListening({ method, url, headers }: Asked): boolean {
   const [path = ''] = (url ?? '').split('?')
-  return path === FEED_PATH || (method === 'GET' && (path === '/mcp' || path.startsWith('/mcp/')))
+  const isMcp = path === '/mcp' || path.startsWith('/mcp/')
+  return path === FEED_PATH || (isMcp && (method === 'GET' || headers['mcp-method'] === 'subscriptions/listen'))
 }
 
 /** How often to look whether the last request has ended. */

@@ -118,6 +118,49 @@ describe.each(['HTTP', 'stdio'] as const)('a server of the later era over %s', (
   })
 })
 
+describe('subscriptions of the later era', () => {
+  it('tell that lists and the resources that were decided changed, and nothing after the task was revoked', async () => {
+    const server = await startLaterHttp()
+    // Observed, because the manifest of the tests accepts no resources.
+    const installation = await createInstallation({ upstream: { url: server.url }, mode: 'observe' })
+    const { txn } = await installation.openTask('Look at record r1')
+    const { client } = await connect(installation, txn)
+    const told: string[] = []
+    client.setNotificationHandler('notifications/tools/list_changed', () => void told.push('tools'))
+    client.setNotificationHandler('notifications/resources/updated', ({ params }) => void told.push(params.uri))
+    const filter = { toolsListChanged: true, promptsListChanged: true, resourceSubscriptions: ['desk://r1'] }
+    const subscription = await client.listen(filter)
+    // The server offers no change of its prompts.
+    expect(subscription.honoredFilter).toEqual({ toolsListChanged: true, resourceSubscriptions: ['desk://r1'] })
+    server.handler.notify.toolsChanged()
+    server.handler.notify.resourceUpdated('desk://r2')
+    server.handler.notify.promptsChanged()
+    server.handler.notify.resourceUpdated('desk://r1')
+    await expect.poll(() => told).toEqual(['tools', 'desk://r1'])
+    await installation.control('operator', 'revoke', { dimension: 'task', id: txn })
+    server.handler.notify.resourceUpdated('desk://r1')
+    await subscription.closed
+    expect(told).toEqual(['tools', 'desk://r1'])
+    const decided = (await installation.entries()).filter(({ kind }) => kind === 'decision')
+    expect(decided.length).toBeGreaterThan(0)
+    await client.close()
+    await installation.close()
+    await server.close()
+  }, 30_000)
+
+  it('are refused where what they name is', async () => {
+    const server = await startLaterHttp()
+    const installation = await createInstallation({ upstream: { url: server.url } })
+    const { txn } = await installation.openTask('Look at record r1')
+    const { client } = await connect(installation, txn)
+    await expect(client.listen({ resourceSubscriptions: ['desk://r1'] })).rejects.toThrow(/scope\./)
+    expect((await client.listen({ toolsListChanged: true })).honoredFilter).toEqual({ toolsListChanged: true })
+    await client.close()
+    await installation.close()
+    await server.close()
+  }, 30_000)
+})
+
 describe('eras that do not match', () => {
   it('are told with the versions that are served', async () => {
     const server = await startLaterHttp()

@@ -50,6 +50,8 @@ async function callInTime(
   options: CallOptions,
   answerMs: number,
 ): Promise<UpstreamAnswer> {
+  // A stream lasts for as long as somebody listens.
+  if (request.method === 'subscriptions/listen') return connection.call(request, options)
   // Not `AbortSignal.timeout`, whose timer would outlive each of many short calls.
   const late = new AbortController()
   const timer = setTimeout(() => late.abort(), answerMs)

@@ -18,6 +18,8 @@ const VERSION_KEY = `${PREFIX}protocolVersion`
 const CAPABILITIES_KEY = `${PREFIX}clientCapabilities`
 const INFO_KEY = `${PREFIX}clientInfo`
 const LOG_LEVEL_KEY = `${PREFIX}logLevel`
+/** The id of the request that opened a subscription, in the `_meta` of what is told on it. */
+export const SUBSCRIPTION_KEY: string = `${PREFIX}subscriptionId`
 export const SERVER_INFO_KEY: string = `${PREFIX}serverInfo`
 
 export const LOG_LEVELS: readonly string[] = [

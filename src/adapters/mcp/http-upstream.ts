@@ -44,7 +44,11 @@ export function createHttpConnection(config: HttpConfig, options: ConnectionOpti
   const link: Link = { config, options, open: true, ending: new AbortController() }
   const number = createNumbering()
   return {
-    call: (request, callOptions) => call(link, number(request), callOptions),
+    call: (request, callOptions) => {
+      const numbered = number(request)
+      callOptions.onNumbered?.(numbered.id)
+      return call(link, numbered, callOptions)
+    },
     notify: async (method, params) => {
       const message = { jsonrpc: '2.0', method, ...(params === undefined ? {} : { params }) }
       const response = await post(link, message, AbortSignal.timeout(30_000))

@@ -57,6 +57,7 @@ interface Opened {
   readonly catalogue: Catalogue
   readonly subscriptions: Set<string>
   readonly events: SessionEvents
+  readonly listeners: McpSession['listeners']
 }
 
 /** A connection that nothing was sent on yet, with what belongs to it. `adapt` makes it one of another era. */
@@ -66,12 +67,15 @@ export function openConnection(
 ): Opened {
   const subscriptions = new Set<string>()
   const events = createSessionEvents()
+  const listeners: McpSession['listeners'] = new Set()
   let catalogue: Catalogue | undefined
   const made = createConnection(upstream, {
     limit: options.limits.messageBytes,
     health: healths(upstream.name, toOwner(input.caller)),
     ...(options.limits.answerMs === undefined ? {} : { answerMs: options.limits.answerMs }),
     onSignal: (message) => {
+      for (const hear of listeners) hear(message)
+      if (message.method === 'notifications/subscriptions/acknowledged') return
       const text = toSignalText(message, subscriptions)
       if (text !== undefined) events.tell(text)
       if (message.method === 'notifications/tools/list_changed') catalogue?.forget()
@@ -84,7 +88,7 @@ export function openConnection(
     clock: options.clock,
     onList: (tools) => options.onTools?.(upstream.name, tools),
   })
-  return { connection, catalogue, subscriptions, events }
+  return { connection, catalogue, subscriptions, events, listeners }
 }
 
 async function exchange({ options, upstream, input, message }: InitializeInput, opened: Opened): Promise<Initialized> {

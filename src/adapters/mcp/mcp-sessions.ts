@@ -9,7 +9,7 @@ import type { Catalogue } from './catalogue.ts'
 import type { Era } from './envelope.ts'
 import type { SessionEvents } from './session-events.ts'
 import type { UpstreamConfig } from './types.ts'
-import type { UpstreamConnection } from './upstream.ts'
+import type { ServerNotification, UpstreamConnection } from './upstream.ts'
 
 /** Milliseconds without a request and without a stream after which a session is ended. */
 const IDLE = 30 * 60_000
@@ -34,6 +34,8 @@ export interface McpSession {
   /** The resources whose updates it is told of. */
   readonly subscriptions: Set<string>
   readonly events: SessionEvents
+  /** Who else is told what the server says of changes. */
+  readonly listeners: Set<(message: ServerNotification) => void>
   lastUsed: number
 }
 

@@ -8,9 +8,9 @@ import type { Era } from './envelope.ts'
 
 /**
  * `decide`: goes through the PEP. `pass`: carries no action; the gateway writes the message anew.
- * `list`: the gateway reads all pages itself. `refuse`: known, and not served in this era or version.
+ * `listen`: what is asked for is decided, and the answer is a stream. `list`: the gateway reads all pages itself. `refuse`: known, and not served in this era or version.
  */
-export type Disposition = 'decide' | 'pass' | 'list' | 'refuse'
+export type Disposition = 'decide' | 'listen' | 'pass' | 'list' | 'refuse'
 
 export interface ClientMethod {
   readonly kind: 'request' | 'notification'
@@ -69,12 +69,12 @@ export const CLIENT_METHODS: Readonly<Record<Era, ReadonlyMap<string, ClientMeth
   ]),
   stateless: new Map([
     ['server/discover', request('pass', [])],
+    ['subscriptions/listen', request('listen', ['notifications'])],
     ...LISTS,
     ['tools/call', request('decide', ['name', 'arguments', ...RETRY])],
     ['resources/read', request('decide', ['uri', ...RETRY])],
     ['prompts/get', request('decide', ['name', 'arguments', ...RETRY])],
     ['completion/complete', request('decide', ['ref', 'argument', 'context'])],
-    ['subscriptions/listen', refused()],
     ['tasks/get', refused()],
     ['tasks/update', refused()],
     ['tasks/cancel', refused()],
@@ -109,6 +109,7 @@ export const SERVER_METHODS: ReadonlyMap<string, ServerDisposition> = new Map([
   ['notifications/tools/list_changed', 'signal'],
   ['notifications/resources/list_changed', 'signal'],
   ['notifications/prompts/list_changed', 'signal'],
+  ['notifications/subscriptions/acknowledged', 'signal'],
   ['notifications/cancelled', 'drop'],
   ['notifications/tasks/status', 'drop'],
   ['notifications/elicitation/complete', 'drop'],

@@ -90,7 +90,8 @@ function findOwner(
 ): Pending | undefined {
   const marker = findProgressId({ _meta: params })
   if (method === 'notifications/progress') return marker === undefined ? undefined : pending.get(marker)
-  const [only, ...others] = pending.values()
+  // A subscription is no call that a server would speak about.
+  const [only, ...others] = [...pending.values()].filter(({ options }) => options.onNumbered === undefined)
   return others.length === 0 ? only : undefined
 }
 

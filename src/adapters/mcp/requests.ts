@@ -13,6 +13,7 @@ import { readAllPages } from './pages.ts'
 import type { RequestStates } from './request-state.ts'
 import { createReply, parseAccept, toJsonResponse, type Reply } from './reply.ts'
 import { answerDiscover, toCacheable } from './stateless.ts'
+import { answerListen } from './subscription.ts'
 import type { GatewayInput, GatewayOptions } from './types.ts'
 
 /** Requests of one session that may be under way at once. */
@@ -81,10 +82,10 @@ function withSignals(held: McpSession, canCarry: boolean, reply: Reply): Reply {
 
 async function answer(given: RequestInput, reply: Reply, signal: AbortSignal): Promise<void> {
   const { options, states, held, input, message } = given
-  if (message.row.disposition === 'decide') {
-    const { caller, request } = input
-    return answerDecided({ options, states, held, caller, headers: request.headers, message, reply, signal })
-  }
+  const { caller, request } = input
+  const decided = { options, states, held, caller, headers: request.headers, message, reply, signal }
+  if (message.row.disposition === 'decide') return answerDecided(decided)
+  if (message.row.disposition === 'listen') return answerListen(decided)
   try {
     reply.finish(message.row.disposition === 'list' ? await list(given) : await pass(given, signal))
   } catch {

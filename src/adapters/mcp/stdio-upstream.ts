@@ -66,10 +66,12 @@ export function createStdioConnection(config: UpstreamConfig, options: Connectio
   })
   child.stdout.on('data', readLines(options, calls, write, leave))
   return {
-    call: (request, callOptions) =>
-      open
-        ? call(calls, write, number(request), callOptions)
-        : Promise.reject(new UnavailableError('the tool server has ended')),
+    call: (request, callOptions) => {
+      if (!open) return Promise.reject(new UnavailableError('the tool server has ended'))
+      const numbered = number(request)
+      callOptions.onNumbered?.(numbered.id)
+      return call(calls, write, numbered, callOptions)
+    },
     notify: (method, params) => {
       write({ jsonrpc: '2.0', method, ...(params === undefined ? {} : { params }) })
       return Promise.resolve()

@@ -20,6 +20,8 @@ export type ServerNotification = Extract<ServerMessage, { kind: 'notification' }
 export interface CallOptions {
   /** Aborting sends `notifications/cancelled` and gives the call up; what the server did is not undone. */
   readonly signal: AbortSignal
+  /** Told the id under which the request goes out, before it does. */
+  readonly onNumbered?: (id: number) => void
   /**
    * Called in order with each notification that belongs to this call, before the call settles; what it throws is
    * reported and the notification dropped. A progress marker in it is the connection's. Over stdio a log message belongs to
