@@ -96,8 +96,9 @@ async function handle(made: Made | undefined, input: Parameters<Gateway['handle'
   if (made === undefined)
     return Response.json({ error: 'invalid_request', message: 'no such upstream here' }, { status: 404 })
   // A stream that only tells of changes lasts as long as its client; nothing waits for it to end.
-  const { method, headers } = input.request
-  if (method === 'GET' || headers.get('mcp-method') === 'subscriptions/listen') return made.gateway.handle(input)
+  const { request } = input
+  if (request.method === 'GET' || request.headers.get('mcp-method') === 'subscriptions/listen')
+    return made.gateway.handle(input)
   made.running += 1
   const end = once(() => (made.running -= 1))
   try {

@@ -98,6 +98,12 @@ function toAskedText({ options, states, held, message }: DecidedInput, { about }
   return toRefusedText(message, { ...refuse('policy.denied'), help: asked.why })
 }
 
+const redeemOnly: Perform = async (context) => {
+  const redemption = await context.redeem(context.body)
+  if (!redemption.ok) throw new RefusedError(redemption.reason, REASONS[redemption.reason].help)
+  return { output: {}, failed: false }
+}
+
 /** Decides an action of which nothing is sent by itself; undefined where it is permitted. */
 export async function enforceMethod(
   input: DecidedInput,
@@ -105,13 +111,11 @@ export async function enforceMethod(
   params: JsonObject,
 ): Promise<Refusal | undefined> {
   const action = toMethodAction(input.held, method, { ...params, _meta: input.message.params['_meta'] ?? {} })
-  const perform: Perform = async (context) => {
-    const redemption = await context.redeem(context.body)
-    if (!redemption.ok) throw new RefusedError(redemption.reason, REASONS[redemption.reason].help)
-    return { output: {}, failed: false }
-  }
   const request = toAccessRequest(input, action, await findTask(input))
-  const enforced = await input.options.pep.enforce({ ...request, action: { ...request.action, name: method } }, perform)
+  const enforced = await input.options.pep.enforce(
+    { ...request, action: { ...request.action, name: method } },
+    redeemOnly,
+  )
   return enforced.kind === 'refused' ? enforced.refusal : undefined
 }
 
