@@ -212,17 +212,11 @@ interface Requests {
 
 function countRequests(server: ServerType): Requests {
   const running = new Set<unknown>()
-  server.on(
-    'request',
-    (
-      request: Asked,
-      response: { once(event: 'close', listener: () => void): unknown },
-    ) => {
-      if (isListening(request)) return
-      running.add(request)
-      response.once('close', () => running.delete(request))
-    },
-  )
+  server.on('request', (request: Asked, response: { once(event: 'close', listener: () => void): unknown }) => {
+    if (isListening(request)) return
+    running.add(request)
+    response.once('close', () => running.delete(request))
+  })
   return {
     async ended(ms) {
       for (let waited = 0; running.size > 0 && waited < ms; waited += LOOK_MS) await setTimeout(LOOK_MS)
